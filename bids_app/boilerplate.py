@@ -1,0 +1,253 @@
+"""The methods text of a run, with its citations, in Markdown, HTML, LaTeX and BibTeX.
+
+The text is written once, with ``[@key]`` or ``[@key; @other]`` where something is cited; the keys
+are those of ``data/boilerplate.bib``. Nothing here needs pandoc.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from bids_app import __version__
+from bids_app.atomic import atomic_write_text
+
+_FILE = Path(__file__).with_name("data") / "boilerplate.bib"
+_CITATION = re.compile(r"\[(@[\w]+(?:; ?@[\w]+)*)\]")
+_ENTRY = re.compile(r"^@(\w+)\{(\w+),\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^\s*(\w+) = \{(.*)\},?$", re.MULTILINE)
+_ACCENTS = {r"{\u{a}}": "ă", r"{\"e}": "ë", r"{\'e}": "é"}
+_TEX_SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+NOTICE = (
+    "The text below was written by MSMorph so that it can be used as it is, with the references, "
+    "in the methods section of a publication. It describes this run."
+)
+
+Paragraphs = list[tuple[str, str]]
+
+
+def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraphs:
+    """Return (heading, text with citation keys) of what a run with these settings does.
+
+    ``config`` needs ``tasks``, ``skull_strip``, ``ignore`` and ``random_seed``; ``versions`` maps
+    package names to versions (default: those installed).
+    """
+    if versions is None:
+        from bids_app.config import environment
+
+        versions = environment()
+    parts = [("", _general(versions)), ("Anatomical images", _anatomical(config, versions))]
+    if "thalamus" in config.tasks:
+        parts.append(("Thalamus volume on FLAIR", _thalamus(config, versions)))
+    parts.append(("Software", _software(config, versions)))
+    return parts
+
+
+def _with(versions: Mapping[str, str], package: str) -> str:
+    from importlib import metadata
+
+    try:
+        return f"version {versions.get(package) or metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return "version unknown"
+
+
+def _general(versions: Mapping[str, str]) -> str:
+    return (
+        f"Results were obtained with MSMorph {__version__}, a BIDS App "
+        "[@gorgolewski2016bids; @gorgolewski2017bidsapps] for magnetic resonance imaging in "
+        "multiple sclerosis, which is built on Nipype "
+        f"[@gorgolewski2011nipype] ({_with(versions, 'nipype')})."
+    )
+
+
+def _anatomical(config: Any, versions: Mapping[str, str]) -> str:
+    deepbet = f"deepbet [@fisch2024deepbet] ({_with(versions, 'deepbet')})"
+    mask = {
+        "auto": f"A brain mask was computed with {deepbet}, unless the image showed only the brain "
+        "already; then all that is not background was taken.",
+        "skip": "The images were given without the skull; all that is not background was taken as "
+        "the brain mask.",
+        "force": f"A brain mask was computed with {deepbet}.",
+    }[config.skull_strip]
+    contrasts = [name for name in ("T1w", "FLAIR", "T2w") if name.lower() not in config.ignore]
+    names = ", ".join(contrasts[:-1]) + " and " * (len(contrasts) > 1) + "".join(contrasts[-1:])
+    return (
+        f"Of each session, the {names} images were used as far as they were there. "
+        f"{mask} "
+        "Intensity non-uniformity was corrected inside that mask with N4 [@tustison2010n4], as "
+        f"antspyx offers it ({_with(versions, 'antspyx')}). "
+        "The other contrasts were registered rigidly to the reference image (T1w, else FLAIR, "
+        "else T2w) by mutual information with ANTs [@avants2011ants], and the correlation ratio "
+        "inside the brain [@roche1998correlation] was kept as a measure of their agreement. "
+        "For orientation and rough location only, the reference image was registered with twelve "
+        "degrees of freedom to the MNI152NLin2009aSym template [@fonov2011mni], which nilearn "
+        f"[@abraham2014nilearn] ({_with(versions, 'nilearn')}) brings along."
+    )
+
+
+def _thalamus(config: Any, versions: Mapping[str, str]) -> str:
+    return (
+        "The thalamus was segmented on the bias-corrected FLAIR alone, by a reimplementation of "
+        "DeepGRAI [@dwyer2021deepgrai]: a first 3D U-Net finds the thalamus on a coarse grid "
+        "(2 mm), and a second one outlines it on a fine grid (0.5 mm) around that place. "
+        "The networks are our own, not the authors': they were trained on real images and on "
+        "images synthesised from label maps with random contrast, resolution and artefacts "
+        "[@billot2023synthseg]; their model cards list the data. They were run with PyTorch "
+        f"({_with(versions, 'torch')}) and MONAI [@cardoso2022monai] "
+        f"({_with(versions, 'monai')}). The probability map was brought back to the FLAIR's grid. "
+        "Volumes are given for the voxels with a probability of at least 0.5 and as the sum of the "
+        "probabilities, for each hemisphere; the plane between the two was found from the "
+        "segmentation. Implausible volumes were set to n/a."
+    )
+
+
+def _software(config: Any, versions: Mapping[str, str]) -> str:
+    return (
+        f"Python {versions.get('python', 'version unknown')}, NumPy "
+        f"({_with(versions, 'numpy')}), SciPy ({_with(versions, 'scipy')}) and NiBabel "
+        f"({_with(versions, 'nibabel')}) were used throughout. The random seed was "
+        f"{config.random_seed}. MSMorph is for research use only."
+    )
+
+
+@lru_cache(maxsize=1)
+def bibliography() -> dict[str, dict[str, str]]:
+    """Return key -> fields of every entry; ``raw`` holds the entry as it stands in the file."""
+    text = _FILE.read_text(encoding="utf-8")
+    found = {}
+    for match in _ENTRY.finditer(text):
+        fields = {name: _plain(value) for name, value in _FIELD.findall(match[3])}
+        found[match[2]] = fields | {"raw": match[0]}
+    return found
+
+
+def _plain(value: str) -> str:
+    """Turn a BibTeX value into plain text."""
+    for tex, letter in _ACCENTS.items():
+        value = value.replace(tex, letter)
+    return value.replace("{", "").replace("}", "").replace("--", "-")
+
+
+def cited(parts: Paragraphs) -> list[str]:
+    """Return the keys cited, in the order of author and year."""
+    keys = {key for _, text in parts for key in _keys_of(text)}
+    return sorted(
+        keys, key=lambda key: (bibliography()[key]["author"], bibliography()[key]["year"])
+    )
+
+
+def _keys_of(text: str) -> list[str]:
+    groups = [found[1] for found in _CITATION.finditer(text)]
+    return [key.strip().lstrip("@") for group in groups for key in group.split(";")]
+
+
+def author_year(key: str) -> str:
+    """Return ``Dwyer et al., 2021`` for a key."""
+    entry = bibliography()[key]
+    names = [name.split(",")[0] for name in entry["author"].split(" and ")]
+    who = {1: names[0], 2: " and ".join(names)}.get(len(names), f"{names[0]} et al.")
+    return f"{who}, {entry['year']}"
+
+
+def reference(key: str) -> str:
+    """Return the full reference of a key in plain text, without its link."""
+    entry = bibliography()[key]
+    names = [n.replace("others", "et al.") for n in entry["author"].split(" and ")]
+    where = entry.get("journal") or entry.get("booktitle", "")
+    volume = entry.get("volume", "") + (f"({entry['number']})" if "number" in entry else "")
+    places = ", ".join(p for p in (where, volume, entry.get("pages", "")) if p)
+    return f"{'; '.join(names)} ({entry['year']}). {entry['title']}. {places}."
+
+
+def link(key: str) -> str:
+    """Return the DOI of a key as a URL."""
+    return f"https://doi.org/{bibliography()[key]['doi']}"
+
+
+def to_markdown(parts: Paragraphs) -> str:
+    """Return the text and its references as Markdown."""
+
+    def cite(found: re.Match) -> str:
+        return f"({'; '.join(author_year(key) for key in _keys_of(found[0]))})"
+
+    lines = ["# Methods", "", f"*{NOTICE}*", ""]
+    for heading, text in parts:
+        lines += [f"## {heading}", ""] if heading else []
+        lines += [_CITATION.sub(cite, text), ""]
+    lines += ["## References", ""]
+    lines += [f"- {reference(key)} <{link(key)}>" for key in cited(parts)]
+    return "\n".join(lines) + "\n"
+
+
+def to_html(parts: Paragraphs, level: int = 2) -> str:
+    """Return the text and its references as a fragment of HTML; headings start at ``level``."""
+
+    def cite(found: re.Match) -> str:
+        links = [
+            f'<a href="#ref-{key}">{escape(author_year(key))}</a>' for key in _keys_of(found[0])
+        ]
+        return f"({'; '.join(links)})"
+
+    lines = [f"<p><em>{escape(NOTICE)}</em></p>"]
+    for heading, text in parts:
+        if heading:
+            lines.append(f"<h{level}>{escape(heading)}</h{level}>")
+        lines.append(f"<p>{_CITATION.sub(cite, escape(text, quote=False))}</p>")
+    lines += [f"<h{level}>References</h{level}>", '<ul class="references">']
+    for key in cited(parts):
+        where = link(key)
+        lines.append(
+            f'<li id="ref-{key}">{escape(reference(key))} <a href="{where}">{where}</a></li>'
+        )
+    return "\n".join([*lines, "</ul>"]) + "\n"
+
+
+def to_tex(parts: Paragraphs) -> str:
+    """Return a LaTeX document that takes its references from CITATION.bib."""
+    lines = [
+        r"\documentclass{article}", r"\usepackage[utf8]{inputenc}", r"\usepackage{hyperref}",
+        r"\begin{document}", r"\section*{Methods}", rf"\emph{{{NOTICE}}}", "",
+    ]  # fmt: skip
+    for heading, text in parts:
+        lines += [rf"\subsection*{{{_tex(heading)}}}"] if heading else []
+        pieces, end = [], 0
+        for found in _CITATION.finditer(text):
+            keys = ",".join(_keys_of(found[0]))
+            pieces += [_tex(text[end : found.start()]), rf"\cite{{{keys}}}"]
+            end = found.end()
+        lines += ["".join([*pieces, _tex(text[end:])]), ""]
+    lines += [r"\bibliographystyle{plain}", r"\bibliography{CITATION}", r"\end{document}"]
+    return "\n".join(lines) + "\n"
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX_SPECIAL.get(letter, letter) for letter in text)
+
+
+def write_boilerplate(config: Any, log_dir: str | Path | None = None) -> dict[str, Path]:
+    """Write CITATION.md, .html, .tex and .bib into ``log_dir`` (default ``config.log_dir``).
+
+    Returns extension -> path.
+    """
+    parts = methods(config)
+    folder = Path(log_dir or config.log_dir)
+    page = (
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>MSMorph: methods'
+        f"</title></head>\n<body>\n<h1>Methods</h1>\n{to_html(parts)}</body>\n</html>\n"
+    )
+    texts = {
+        "md": to_markdown(parts),
+        "html": page,
+        "tex": to_tex(parts),
+        "bib": "\n\n".join(bibliography()[key]["raw"] for key in cited(parts)) + "\n",
+    }
+    return {
+        kind: atomic_write_text(folder / f"CITATION.{kind}", text) for kind, text in texts.items()
+    }

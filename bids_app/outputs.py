@@ -1,0 +1,238 @@
+"""What a session leaves behind: sinks for images, transforms and figures, and its measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nipype.interfaces import utility as niu
+from nipype.pipeline import engine as pe
+
+from bids_app.config import Config
+from bids_app.failures import workflow_name
+from bids_app.query import BRAIN, SessionInputs
+from bids_app.sinks import DerivativesDataSink
+from interfaces.figures import MaskMosaic, RegistrationMosaic
+from interfaces.measures import SaveMeasures
+from workflows.session import init_session_wf
+
+THALAMUS_LUT = Path(__file__).with_name("data") / "thalamus_dseg.tsv"
+THALAMUS_COLORS = ("#ff9f1c", "#2ec4f1")
+
+
+def measures_folder(config: Config, session: SessionInputs) -> Path:
+    """Where the branches of a session keep their measures until its table is written."""
+    return config.work_dir / "measures" / session.prefix
+
+
+def init_single_session_wf(config: Config, session: SessionInputs, cards: list[dict]):
+    """The workflow of one session with everything it writes.
+
+    ``cards`` are the model cards of the tasks' networks; their hashes enter the nodes' hashes.
+    """
+    images = {c: getattr(session, c) for c in BRAIN if getattr(session, c) is not None}
+    workflow = init_session_wf(
+        contrasts=tuple(images),
+        tasks=tuple(config.tasks),
+        weights_sha256=[card["sha256"] for card in cards],
+        model_dir=str(config.model_dir) if config.model_dir else None,
+        device=config.device,
+        skull_strip=config.skull_strip,
+        omp_nthreads=config.omp_nthreads,
+        random_seed=config.random_seed,
+        name=workflow_name(session.subject, session.session),
+    )
+    for contrast, path in images.items():
+        setattr(workflow.get_node("inputnode").inputs, contrast, str(path))
+    _Outputs(workflow, config, session, images).connect_all()
+    return workflow
+
+
+def _describe_image(method: str, note: str) -> dict:
+    """Sidecar of a preprocessed image (runs in a Nipype node, hence on its own)."""
+    meta = {"SkullStripped": method == "given"}
+    return meta | ({"HeaderNote": note} if note else {})
+
+
+class _Outputs:
+    """Adds sinks to a session's workflow."""
+
+    def __init__(self, workflow, config, session, images):
+        self.workflow, self.config, self.session, self.images = workflow, config, session, images
+        self.anatomical = workflow.get_node("anatomical_wf")
+        self.thalamus = workflow.get_node("thalamus_wf")
+        self.reference = next(iter(images))
+
+    def connect_all(self) -> None:
+        for contrast in self.images:
+            self._image(contrast)
+            self._brain_mask(contrast)
+            if contrast != self.reference:
+                self._coregistration(contrast)
+        self._template()
+        self._measures()
+        if self.thalamus is not None:
+            self._thalamus()
+
+    def _uri(self, contrast: str) -> str:
+        return f"bids:raw:{self.images[contrast].relative_to(self.config.bids_dir).as_posix()}"
+
+    def _sink(
+        self, name: str, contrast: str, source, field: str, *, image: bool = False, **entities
+    ) -> pe.Node:
+        """A sink node for ``source``'s output ``field``, named after the raw image.
+
+        An ``image`` is written as .nii.gz, whatever it was in the work folder.
+        """
+        if image:
+            entities["compress"] = [True]
+        sink = pe.Node(
+            DerivativesDataSink(
+                base_directory=str(self.config.output_dir),
+                source_file=[str(self.images[contrast])],
+                check_hdr=False,
+                dismiss_entities=["datatype"],
+                **entities,
+            ),
+            name=name,
+            run_without_submitting=True,
+        )
+        self.workflow.connect(source, field, sink, "in_file")
+        return sink
+
+    def _image(self, contrast: str) -> None:
+        meta = pe.Node(
+            niu.Function(function=_describe_image, output_names=["meta"]),
+            name=f"{contrast}_meta",
+            run_without_submitting=True,
+        )
+        sink = self._sink(
+            f"ds_{contrast}_preproc", contrast, self.anatomical, f"outputnode.{contrast}_preproc",
+            image=True, desc="preproc", Sources=[self._uri(contrast)],
+        )  # fmt: skip
+        self.workflow.connect([
+            (self.anatomical, meta, [
+                (f"outputnode.{contrast}_mask_method", "method"),
+                (f"outputnode.{contrast}_note", "note"),
+            ]),
+            (meta, sink, [("meta", "meta_dict")]),
+        ])  # fmt: skip
+
+    def _brain_mask(self, contrast: str) -> None:
+        self._sink(
+            f"ds_{contrast}_mask", contrast, self.anatomical, f"outputnode.{contrast}_mask",
+            image=True, space=BRAIN[contrast], desc="brain", suffix="mask", Type="Brain",
+            SpatialReference=self._uri(contrast), Sources=[self._uri(contrast)],
+        )  # fmt: skip
+        figure = self._figure(
+            MaskMosaic(labels=["brain mask"], title=f"Brain mask on {BRAIN[contrast]}", axial=8),
+            f"{contrast}_brainmask", contrast, "brainmask",
+        )  # fmt: skip
+        self.workflow.connect([(self.anatomical, figure, [
+            (f"outputnode.{contrast}_preproc", "in_file"),
+            (f"outputnode.{contrast}_mask", "mask_files"),
+        ])])  # fmt: skip
+
+    def _figure(self, interface, name: str, contrast: str, desc: str) -> pe.Node:
+        figure = pe.Node(interface, name=f"figure_{name}", mem_gb=0.5)
+        self._sink(
+            f"ds_figure_{name}", contrast, figure, "out_report", desc=desc, datatype="figures"
+        ).inputs.dismiss_entities = []
+        return figure
+
+    def _coregistration(self, contrast: str) -> None:
+        ends = {"from": BRAIN[contrast], "to": BRAIN[self.reference], "mode": "image"}
+        for field, desc in (("itk", {}), ("flirt", {"desc": "flirt"})):
+            self._sink(
+                f"ds_{contrast}_xfm_{field}", contrast, self.anatomical,
+                f"outputnode.{contrast}_to_ref_{field}", suffix="xfm", **ends, **desc,
+            )  # fmt: skip
+        figure = self._figure(
+            RegistrationMosaic(
+                title=f"{BRAIN[contrast]} on {BRAIN[self.reference]}",
+                fixed_label=BRAIN[self.reference], moving_label=BRAIN[contrast],
+            ),
+            f"{contrast}_coreg", contrast, "coreg",
+        )  # fmt: skip
+        self.workflow.connect([(self.anatomical, figure, [
+            (f"outputnode.{self.reference}_preproc", "fixed"),
+            (f"outputnode.{contrast}_on_ref", "moving"),
+            (f"outputnode.{self.reference}_mask", "contour_mask"),
+        ])])  # fmt: skip
+
+    def _template(self) -> None:
+        ends = {"from": BRAIN[self.reference], "to": "MNI152NLin2009aSym", "mode": "image"}
+        self._sink(
+            "ds_mni_xfm", self.reference, self.anatomical, "outputnode.ref_to_mni_itk",
+            suffix="xfm", **ends,
+        )  # fmt: skip
+        figure = self._figure(
+            RegistrationMosaic(
+                title=f"{BRAIN[self.reference]} on MNI152NLin2009aSym (affine)",
+                fixed_label="MNI152", moving_label=BRAIN[self.reference],
+            ),
+            "mni", self.reference, "mni",
+        )  # fmt: skip
+        self.workflow.connect([(self.anatomical, figure, [
+            ("outputnode.mni_template", "fixed"),
+            ("outputnode.mni_template", "contour_mask"),
+            ("outputnode.ref_on_mni", "moving"),
+        ])])  # fmt: skip
+
+    def _measures(self) -> None:
+        """One file for each group of measures that stands or falls together."""
+        groups = {
+            "brain": {
+                "brain_mask_ml": f"{self.reference}_mask_volume_ml",
+                "qc_brain_mask_flag": f"{self.reference}_mask_flag",
+            },
+            "mni": {"qc_mni_flag": "ref_to_mni_flag"},
+        }
+        if "flair" in self.images:
+            groups["flair"] = {"qc_flair_slice_thickness_mm": "flair_slice_thickness_mm"}
+            if self.reference != "flair":
+                groups["coreg"] = {
+                    "qc_flair_coreg_correlation": "flair_coreg_correlation",
+                    "qc_flair_coreg_flag": "flair_coreg_flag",
+                }
+        for name, columns in groups.items():
+            save = self._save(name, tuple(columns))
+            self.workflow.connect([(self.anatomical, save, [
+                (f"outputnode.{field}", column) for column, field in columns.items()
+            ])])  # fmt: skip
+
+    def _save(self, name: str, columns: tuple[str, ...] = ()) -> pe.Node:
+        path = measures_folder(self.config, self.session) / f"{name}.json"
+        return pe.Node(
+            SaveMeasures(columns, path=str(path)), name=f"save_{name}", run_without_submitting=True
+        )
+
+    def _thalamus(self) -> None:
+        origin = {"SpatialReference": self._uri("flair"), "Sources": [self._uri("flair")]}
+        common = {"space": "FLAIR", "segmentation": "deepgrai"}
+        outputs = {
+            "probseg": {"label": "thalamus"},
+            "dseg": {},
+        }
+        for suffix, entities in outputs.items():
+            sink = self._sink(
+                f"ds_thalamus_{suffix}", "flair", self.thalamus, f"outputnode.thalamus_{suffix}",
+                image=True, suffix=suffix, **common, **entities, **origin,
+            )  # fmt: skip
+            self.workflow.connect(self.thalamus, "outputnode.meta", sink, "meta_dict")
+        table = pe.Node(niu.IdentityInterface(["lut"]), name="thalamus_lut")
+        table.inputs.lut = str(THALAMUS_LUT)
+        self._sink("ds_thalamus_lut", "flair", table, "lut", suffix="dseg", **common)
+        save = self._save("thalamus")
+        figure = self._figure(
+            MaskMosaic(
+                labels=["left thalamus", "right thalamus"], values=[1, 2],
+                colors=list(THALAMUS_COLORS), title="Thalamus on FLAIR (DeepGRAI)",
+                margin_mm=25.0, axial=10,
+            ),
+            "thalamus", "flair", "thalamus",
+        )  # fmt: skip
+        self.workflow.connect([
+            (self.thalamus, save, [("outputnode.measures", "measures")]),
+            (self.thalamus, figure, [("outputnode.thalamus_dseg", "mask_files")]),
+            (self.anatomical, figure, [("outputnode.flair_preproc", "in_file")]),
+        ])  # fmt: skip

@@ -1,0 +1,241 @@
+"""The participant level: build the graph, run it, and report whatever happened."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+from bids_app import failures as fail
+from bids_app.config import Config
+from bids_app.query import SessionInputs
+
+LOGGER = logging.getLogger("msmorph")
+WORKFLOW = "msmorph_wf"
+EXIT_FAILED, EXIT_WEIGHTS = 1, 3
+
+
+def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
+    """Process the sessions. Returns 0, 1 when some session failed, 3 without valid weights.
+
+    Reports, tables and the dataset's description are written even when nodes failed.
+    """
+    from bids_app import boilerplate, provenance
+    from bids_app.errors import UsageError
+    from networks.device import resolve_device
+    from networks.weights import WeightsError
+
+    try:
+        cards = model_cards(config)
+        config.device = resolve_device(config.device)
+    except WeightsError as error:
+        LOGGER.error("%s", error)
+        return EXIT_WEIGHTS
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    provenance.write_dataset_description(config.output_dir, config.bids_dir, config.tasks)
+    config.write_toml(config.log_dir / f"config-{config.run_uuid}.toml")
+    boilerplate.write_boilerplate(config)
+    if config.boilerplate_only:
+        return 0
+    failed: list[fail.Failure] = []
+    error = None
+    if not config.reports_only:
+        try:
+            _process(config, sessions, cards)
+        except Exception as caught:
+            LOGGER.debug("Nipype stopped", exc_info=True)
+            error = caught
+        finally:
+            failed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
+            _write_tables(config, sessions)
+    unreported = _write_reports(config, sessions, failed, cards)
+    if error is not None and not failed:
+        LOGGER.error("The run stopped: %s: %s", type(error).__name__, error)
+        return EXIT_FAILED
+    return _conclude(config, sessions, failed, unreported)
+
+
+def model_cards(config: Config) -> list[dict]:
+    """Verified model cards of the networks that the tasks need, each with its ``name``."""
+    from networks.weights import read_card, verified_weights
+
+    names = []
+    if "thalamus" in config.tasks:
+        names += ["deepgrai-stage1", "deepgrai-stage2"]
+    cards = []
+    for name in names:
+        card = read_card(name, config.model_dir)
+        verified_weights(name, card, config.model_dir)
+        cards.append({"name": name, **card})
+    return cards
+
+
+def describe_nodes(config: Config, session: SessionInputs) -> list[str]:
+    """Names of the nodes that would run for a session, for ``--dry-run``."""
+    from bids_app.outputs import init_single_session_wf
+
+    if not session.has_brain:
+        return []
+    workflow = init_single_session_wf(config, session, model_cards(config))
+    return sorted(
+        f"{node.fullname.split('.', 1)[1]}"
+        for node in workflow._get_all_nodes()
+        if node.name not in ("inputnode", "outputnode")
+    )
+
+
+def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[dict]):
+    """The Nipype workflow of all sessions with brain images; None when there are none."""
+    from copy import deepcopy
+
+    from nipype.pipeline import engine as pe
+
+    from bids_app.outputs import init_single_session_wf
+
+    workflow = pe.Workflow(name=WORKFLOW, base_dir=str(config.work_dir))
+    with_brain = [s for s in sessions if s.has_brain]
+    for session in with_brain:
+        folder = fail.crash_dir(config.output_dir, session.subject, config.run_uuid)
+        folder.mkdir(parents=True, exist_ok=True)
+        config.write_toml(folder / "msmorph.toml")
+        single = init_single_session_wf(config, session, cards)
+        single.config["execution"]["crashdump_dir"] = str(folder)
+        for node in single._get_all_nodes():
+            node.config = deepcopy(single.config)
+        workflow.add_nodes([single])
+    return workflow if with_brain else None
+
+
+def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -> None:
+    """Build and run the graph; raises what Nipype raises when nodes failed."""
+    _configure_nipype(config)
+    for session in sessions:
+        for stale in (*_morph_paths(config, session), *_measure_files(config, session)):
+            stale.unlink(missing_ok=True)
+    workflow = build_workflow(config, sessions, cards)
+    if workflow is None:
+        LOGGER.warning("No session has a brain image that a built task can use.")
+        return
+    if config.write_graph:
+        graph = config.log_dir / f"graph-{config.run_uuid}.svg"
+        workflow.write_graph(dotfilename=str(graph.with_suffix(".dot")), graph2use="colored",
+                             format="svg", simple_form=True)  # fmt: skip
+    workflow.run(**plugin_settings(config))
+
+
+def plugin_settings(config: Config) -> dict:
+    """Arguments of Nipype's ``run``: the user's plugin file, or MultiProc on this machine."""
+    if config.use_plugin is not None:
+        import yaml
+
+        return yaml.safe_load(Path(config.use_plugin).read_text(encoding="utf-8"))
+    return {
+        "plugin": "MultiProc",
+        "plugin_args": {
+            "n_procs": config.nprocs,
+            "memory_gb": config.mem_gb,
+            "raise_insufficient": False,
+            "maxtasksperchild": 1 if config.low_mem else 8,
+        },
+    }
+
+
+def _configure_nipype(config: Config) -> None:
+    from nipype import config as nipype_config
+    from nipype import logging as nipype_logging
+
+    nipype_config.update_config({
+        "logging": {
+            "log_to_file": "false",
+            "workflow_level": "INFO" if config.verbose else "WARNING",
+            "interface_level": "INFO" if config.verbose > 1 else "WARNING",
+            "utils_level": "WARNING",
+        },
+        "execution": {
+            "crashfile_format": "txt",
+            "check_version": "false",
+            "get_linked_libs": "false",
+            # Contents, not times: a copied dataset or a moved work folder stays finished.
+            "hash_method": "content",
+            "poll_sleep_duration": "0.1",
+            "stop_on_first_crash": str(config.stop_on_first_crash).lower(),
+        },
+        "monitoring": {
+            "enabled": str(config.resource_monitor).lower(),
+            "sample_frequency": "0.5",
+            "summary_append": "true",
+        },
+    })  # fmt: skip
+    nipype_logging.update_logging(nipype_config)
+    if config.resource_monitor:
+        nipype_config.enable_resource_monitor()
+
+
+def session_folder(config: Config, session: SessionInputs) -> Path:
+    """``OUT/sub-X[/ses-Y]/anat``."""
+    folder = config.output_dir / f"sub-{session.subject}"
+    return (folder / f"ses-{session.session}" if session.session else folder) / "anat"
+
+
+def _morph_paths(config: Config, session: SessionInputs) -> list[Path]:
+    stem = session_folder(config, session) / f"{session.prefix}_morph"
+    return [stem.with_suffix(".tsv"), stem.with_suffix(".json")]
+
+
+def _measure_files(config: Config, session: SessionInputs) -> list[Path]:
+    from bids_app.outputs import measures_folder
+
+    return sorted(measures_folder(config, session).glob("*.json"))
+
+
+def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
+    """One morph row a session, of whatever its branches measured; absent measures are n/a."""
+    from bids_app import dictionary, tables
+
+    for session in sessions:
+        row = dict.fromkeys(dictionary.columns())
+        row["participant_id"] = f"sub-{session.subject}"
+        row["session_id"] = f"ses-{session.session}" if session.session else None
+        for path in _measure_files(config, session):
+            row |= json.loads(path.read_text(encoding="utf-8"))
+        tables.write_morph_row(row, _morph_paths(config, session)[0])
+
+
+def _write_reports(config, sessions, failed, cards) -> list[str]:
+    """Write every subject's report. Returns the subjects whose report could not be written."""
+    from bids_app import reports
+
+    unreported = []
+    for subject in sorted({s.subject for s in sessions}):
+        own = [s for s in sessions if s.subject == subject]
+        own_failures = [f for f in failed if f.subject == subject]
+        try:
+            path = reports.write_subject_report(
+                config.output_dir, subject, own, own_failures, config, cards
+            )
+            LOGGER.info("Report of sub-%s: %s", subject, path)
+        except Exception:
+            LOGGER.exception("The report of sub-%s could not be written.", subject)
+            unreported.append(subject)
+    return unreported
+
+
+def _conclude(config, sessions, failed, unreported) -> int:
+    """Log the outcome, tidy the work folder, and choose the exit code."""
+    for failure in failed:
+        LOGGER.error("FAILED %s", failure)
+    for subject in unreported:
+        LOGGER.error("FAILED sub-%s: its report could not be written", subject)
+    bad = {(f.subject, f.session) for f in failed}
+    LOGGER.info(
+        "%d of %d sessions finished; results are in %s",
+        len(sessions) - len(bad), len(sessions), config.output_dir,
+    )  # fmt: skip
+    if config.clean_workdir and not config.reports_only:
+        for session in sessions:
+            if (session.subject, session.session) not in bad:
+                name = fail.workflow_name(session.subject, session.session)
+                shutil.rmtree(config.work_dir / WORKFLOW / name, ignore_errors=True)
+    return EXIT_FAILED if failed or unreported else 0

@@ -1,0 +1,266 @@
+"""Which images of the dataset each session gives to the workflow, and why these.
+
+PyBIDS finds the files; this module sorts spinal-cord images from brain images, keeps
+contrast-enhanced T1w out, and chooses one image for each contrast.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bids_app.config import BUILT_TASKS, Config
+from bids_app.errors import UsageError
+from bids_app.filters import Filters, load_filters
+from bids_app.layout import find_images
+from bids_app.sidecars import Sidecars, entities_of, suffix_of
+
+LOGGER = logging.getLogger("msmorph.query")
+
+BRAIN = {"t1w": "T1w", "flair": "FLAIR", "t2w": "T2w"}
+CORD_SUFFIXES = ("T1w", "T2w", "T2starw")
+#: 'spinecho' is a pulse sequence and 'record' is no cord.
+_CORD_LABEL = re.compile(r"spine(?!cho)|(?<!re)cord|lumbar", re.IGNORECASE)
+_ANNEX_POINTER = b"/annex/objects/"
+#: Entities that make an image a second choice, the worst first, with the words for a note.
+_SECOND_CHOICE = {
+    "space": "not in its own space",
+    "desc": "a derivative",
+    "ce": "contrast-enhanced",
+    "part": "one part of a complex image",
+    "mt": "with magnetisation transfer",
+    "inv": "a single inversion",
+    "flip": "a single flip angle",
+    "echo": "a single echo",
+    "rec": "another reconstruction",
+}
+
+Key = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class SessionInputs:
+    """The images of one session; a contrast that is absent, ignored or unusable is None."""
+
+    subject: str
+    session: str | None
+    t1w: Path | None
+    flair: Path | None
+    t2w: Path | None
+    cord: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def prefix(self) -> str:
+        """Return the start of every file name: ``sub-01_ses-02`` or ``sub-01``."""
+        return f"sub-{self.subject}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def has_brain(self) -> bool:
+        """Return whether there is any brain image."""
+        return self.reference is not None
+
+    @property
+    def reference(self) -> Path | None:
+        """Return the image whose grid is the session's reference: T1w, else FLAIR, else T2w."""
+        return self.t1w or self.flair or self.t2w
+
+
+@dataclass
+class _Found:
+    """What was found for one session, before the choice."""
+
+    candidates: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    notes: list[str] = field(default_factory=list)
+
+
+def collect_sessions(config: Config) -> list[SessionInputs]:
+    """Return the images of every wanted session, sorted by subject, then session.
+
+    A subject without any usable image still has an entry, with a note that says so.
+    Raises UsageError for unknown labels (listing the known ones) and when nothing is left.
+    """
+    filters = load_filters(config.bids_filter_file)
+    wanted = _wanted_sessions(config)
+    images = find_images(config, filters, sorted({subject for subject, _ in wanted}))
+    sidecars = Sidecars(config.bids_dir)
+    found = {key: _Found() for key in wanted}
+    for contrast, paths in images.items():
+        for path in paths:
+            names = entities_of(path.name)
+            key = (names.get("sub", ""), names.get("ses"))
+            if key in found:
+                _sort_in(found[key], contrast, path, sidecars, config.bids_dir)
+    keys = _after_filters(found, filters)
+    if not keys:
+        raise UsageError(
+            "No session is left: the wanted labels and those of the filter file "
+            f"{config.bids_filter_file} have none in common."
+        )
+    return [_choose(key, found[key], config) for key in keys]
+
+
+def _wanted_sessions(config: Config) -> list[Key]:
+    """Return (subject, session) of the dataset's folders that the labels ask for."""
+    known = _labels(config.bids_dir, "sub-")
+    if not known:
+        raise UsageError(f"{config.bids_dir} has no participant folders (sub-*).")
+    _refuse_unknown("participant", config.participant_label, known)
+    subjects = sorted(config.participant_label or known)
+    sessions = {s: _labels(config.bids_dir / f"sub-{s}", "ses-") for s in subjects}
+    all_sessions = sorted({label for own in sessions.values() for label in own})
+    _refuse_unknown("session", config.session_label, all_sessions)
+    wanted: list[Key] = []
+    for subject in subjects:
+        own: list[str | None] = list(sessions[subject])
+        if config.session_label:
+            own = [s for s in own if s in config.session_label]
+            if not own:
+                LOGGER.info("sub-%s has none of the wanted sessions.", subject)
+        elif not own or (config.bids_dir / f"sub-{subject}" / "anat").is_dir():
+            own.insert(0, None)
+        wanted += [(subject, session) for session in own]
+    return wanted
+
+
+def _labels(folder: Path, prefix: str) -> list[str]:
+    return sorted(p.name.removeprefix(prefix) for p in folder.glob(f"{prefix}*") if p.is_dir())
+
+
+def _refuse_unknown(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [label for label in asked if label not in known]
+    if unknown:
+        raise UsageError(
+            f"Unknown {what} label: {', '.join(unknown)}; the dataset has: "
+            f"{', '.join(known) or 'none'}."
+        )
+
+
+def _sort_in(found: _Found, contrast: str, path: Path, sidecars: Sidecars, root: Path) -> None:
+    """Put an image with the candidates of its contrast, or say in the notes why it is not one."""
+    metadata, notes = sidecars.metadata(path)
+    found.notes += [note for note in notes if note not in found.notes]
+    is_cord = _shows_cord(path, metadata)
+    if is_cord != (contrast == "cord"):
+        if is_cord and suffix_of(path.name) not in CORD_SUFFIXES:
+            found.notes.append(f"{path.name} shows the spinal cord and is not used.")
+        return
+    refusal = _refusal(contrast, path, metadata, root)
+    if refusal is None:
+        found.candidates[contrast].append(path)
+    elif refusal not in found.notes:
+        found.notes.append(refusal)
+
+
+def _shows_cord(path: Path, metadata: dict[str, Any]) -> bool:
+    if _CORD_LABEL.search(entities_of(path.name).get("acq", "")):
+        return True
+    part = str(metadata.get("BodyPart", "")).upper()
+    return "SPINE" in part or "CORD" in part
+
+
+def _refusal(contrast: str, path: Path, metadata: dict[str, Any], root: Path) -> str | None:
+    """Return the sentence that says why an image cannot be used, or None when it can."""
+    names = entities_of(path.name)
+    bolus = str(metadata.get("ContrastBolusIngredient", "")).upper()
+    if suffix_of(path.name) == "T1w" and ("ce" in names or "GADOLIN" in bolus):
+        return f"{path.name} is contrast-enhanced and does not stand in for the T1w."
+    if names.get("part", "mag") != "mag":
+        return f"{path.name} is not a magnitude image and is not used."
+    if not path.exists() and not path.is_symlink():
+        return f"{path.name} is in PyBIDS's index but no longer there; delete that index."
+    if not _has_content(path):
+        return (
+            f"{path.name} has no content here and is not used; fetch it with "
+            f"`datalad get {path.relative_to(root)}`."
+        )
+    return None
+
+
+def _has_content(path: Path) -> bool:
+    """Return whether the file is there, rather than git-annex's link or pointer to it."""
+    try:
+        with path.open("rb") as stream:
+            return _ANNEX_POINTER not in stream.read(64)
+    except OSError:
+        return False
+
+
+def _after_filters(found: dict[Key, _Found], filters: Filters) -> list[Key]:
+    """Drop the sessions that the filter file's own subjects or sessions leave empty."""
+    if not any({"subject", "session"} & set(entities) for entities in filters.values()):
+        return list(found)
+    return [key for key, what in found.items() if what.candidates or what.notes]
+
+
+def _choose(key: Key, found: _Found, config: Config) -> SessionInputs:
+    """Choose one image for each contrast and write the session's notes."""
+    chosen: dict[str, Path | None] = {}
+    notes = []
+    for contrast, name in BRAIN.items():
+        candidates = sorted(found.candidates[contrast], key=_rank)
+        if candidates and contrast in config.ignore:
+            notes.append(f"The {name} image is left out (--ignore {contrast}).")
+            candidates = []
+        chosen[contrast] = candidates[0] if candidates else None
+        notes += [
+            f"{name}: {candidates[0].name} is used and {other.name} passed over, "
+            f"{_why_not(other, candidates[0])}."
+            for other in candidates[1:]
+        ]
+    cord = sorted(found.candidates["cord"], key=lambda path: path.name)
+    if cord and "cord" in config.ignore:
+        notes.append("The spinal-cord images are left out (--ignore cord).")
+        cord = []
+    session = SessionInputs(*key, **chosen, cord=tuple(cord), notes=())
+    notes = [*_missing(session, config), *notes, *found.notes]
+    return SessionInputs(*key, **chosen, cord=tuple(cord), notes=tuple(notes))
+
+
+def _rank(path: Path) -> tuple[Any, ...]:
+    """Sort key: few second-choice entities, then the lowest run, then the name."""
+    names = entities_of(path.name)
+    odd = tuple(entity in names for entity in _SECOND_CHOICE)
+    return (*odd, _run(names), path.name)
+
+
+def _run(names: dict[str, str]) -> int:
+    run = names.get("run", "0")
+    return int(run) if run.isdecimal() else 0
+
+
+def _why_not(other: Path, used: Path) -> str:
+    theirs, ours = entities_of(other.name), entities_of(used.name)
+    for entity, words in _SECOND_CHOICE.items():
+        if entity in theirs and entity not in ours:
+            return words
+    if _run(theirs) > _run(ours):
+        return "a later run"
+    return "the first by name is taken"
+
+
+def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
+    """Yield a sentence for what the session lacks and what that means for the results."""
+    unbuilt = "the cord task is not built in this version"
+    if not session.has_brain:
+        if not session.cord:
+            yield "No anatomical image that can be used: nothing is measured."
+        elif "cord" in BUILT_TASKS:
+            yield "Only spinal-cord images: no brain measures."
+        else:
+            yield f"Only spinal-cord images: no brain measures; {unbuilt}."
+        return
+    reference = suffix_of(session.reference.name) if session.reference else ""
+    if session.t1w is None:
+        yield f"No T1w image: the {reference} image is the reference space."
+    if session.flair is None:
+        yield "No FLAIR image: thalamus volume is n/a."
+    if session.t2w is None:
+        yield "No T2w image."
+    if session.cord and "cord" not in BUILT_TASKS:
+        yield f"Spinal-cord images are there, but {unbuilt}."

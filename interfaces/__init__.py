@@ -1,0 +1,1 @@
+"""Thin Nipype interfaces: traits in, traits out, one call down."""

@@ -1,0 +1,1 @@
+"""PyTorch networks of MSMorph: architectures, input geometry, inference and weight files."""

@@ -1,0 +1,21 @@
+"""Choice of the device that networks run on."""
+
+from __future__ import annotations
+
+
+def resolve_device(name: str) -> str:
+    """Turn ``auto`` into ``cuda`` or ``cpu``; check that a named CUDA device can be used.
+
+    Raises ValueError when ``cuda`` or ``cuda:n`` is asked for and torch sees no such device.
+    """
+    if name == "cpu":
+        return name  # without the second that torch takes to import
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+            raise ValueError(f"The device {name} was asked for, but torch finds no such device.")
+    return name

@@ -1,0 +1,117 @@
+"""Input grids of the networks, and resampling onto them.
+
+A network sees a regular grid whose axes are the acquired axes of the image, reordered to
+right-anterior-superior (RAS). It is not rotated into scanner or template axes: thick slices
+then always lie along a grid axis, as they do in training, and no registration can move the
+measurement. The same functions serve training and inference, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+
+@dataclass(frozen=True)
+class InputGrid:
+    """A network's field of view: number of voxels (x, y, z) and voxel size in mm."""
+
+    shape: tuple[int, int, int]
+    voxel_mm: tuple[float, float, float]
+
+    @classmethod
+    def from_card(cls, card: dict) -> InputGrid:
+        """Read the grid of a model card (keys ``shape`` and ``voxel_mm`` under ``input``)."""
+        return cls(tuple(card["input"]["shape"]), tuple(card["input"]["voxel_mm"]))
+
+    def affine(self, centre_mm: np.ndarray, axes: np.ndarray) -> np.ndarray:
+        """Voxel-to-world affine (4x4) of the grid centred at ``centre_mm`` along ``axes``."""
+        affine = np.eye(4)
+        affine[:3, :3] = axes * np.asarray(self.voxel_mm)
+        middle = (np.asarray(self.shape) - 1) / 2
+        affine[:3, 3] = centre_mm - affine[:3, :3] @ middle
+        return affine
+
+
+def image_axes(affine: np.ndarray) -> np.ndarray:
+    """Unit vectors (columns, 3x3) of the image's axes in world space, nearest to R, A, S."""
+    canonical = nib.as_closest_canonical(nib.Nifti1Image(np.zeros((1, 1, 1), np.uint8), affine))
+    axes = canonical.affine[:3, :3]
+    return axes / np.linalg.norm(axes, axis=0)
+
+
+def sample_volume(data, points, mode: str = "bilinear"):
+    """Sample a volume at fractional voxel positions; zero outside.
+
+    ``data`` is a torch tensor (X, Y, Z), ``points`` (..., 3) in its voxel coordinates;
+    ``mode`` is ``bilinear`` (trilinear in 3D) or ``nearest``. Returns a tensor (...).
+    """
+    import torch
+    from torch.nn.functional import grid_sample
+
+    size = torch.tensor(data.shape, dtype=points.dtype, device=points.device)
+    # grid_sample wants (z, y, x) order in [-1, 1], where +-1 are the centres of the edge voxels.
+    normalised = (2 * points / (size - 1).clamp(min=1) - 1).flip(-1)
+    grid = normalised.reshape(1, 1, 1, -1, 3)
+    values = grid_sample(
+        data[None, None].to(points.dtype), grid, mode=mode, padding_mode="zeros", align_corners=True
+    )
+    return values.reshape(points.shape[:-1])
+
+
+def grid_points(grid: InputGrid, affine: np.ndarray, device="cpu"):
+    """World-to-voxel composed positions of every grid voxel: tensor (X, Y, Z, 3) of ``affine``."""
+    import torch
+
+    axes = [torch.arange(n, dtype=torch.float32, device=device) for n in grid.shape]
+    index = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    matrix = torch.as_tensor(affine, dtype=torch.float32, device=device)
+    return index @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def antialias(data: np.ndarray, voxel_mm: np.ndarray, target_mm: np.ndarray) -> np.ndarray:
+    """Gaussian blur along the axes that the target grid samples more coarsely.
+
+    The kernel's full width at half maximum is the width missing to the target voxel, so that an
+    image coarser than the grid is left as it is.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    missing = np.sqrt(np.maximum(np.square(target_mm) - np.square(voxel_mm), 0))
+    sigma = missing / np.asarray(voxel_mm) / 2.3548
+    sigma[sigma < 0.3] = 0
+    return gaussian_filter(data, sigma) if sigma.any() else data
+
+
+def resample_to_grid(data: np.ndarray, affine: np.ndarray, grid: InputGrid, grid_affine):
+    """Resample an image (X, Y, Z) onto a network grid, trilinear after antialiasing.
+
+    Returns a float32 torch tensor of ``grid.shape``; zero outside the image.
+    """
+    import torch
+
+    voxel_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    order = nib.io_orientation(affine)[:, 0].astype(int)
+    smooth = antialias(data.astype(np.float32), voxel_mm, np.asarray(grid.voxel_mm)[order])
+    points = grid_points(grid, np.linalg.inv(affine) @ grid_affine)
+    return sample_volume(torch.from_numpy(np.ascontiguousarray(smooth)), points)
+
+
+def normalise(volume):
+    """Scale a volume to zero mean and unit variance of its tissue, in place of batch statistics.
+
+    Tissue is what exceeds 5% of the 99.5th percentile: air and a removed skull must not shift
+    the scale, or a skull-stripped image would look unlike one with its skull. Values are clipped
+    to [-4, 4] (vessels, fat). ``volume`` is a tensor (X, Y, Z); an empty volume stays zero.
+    """
+    import torch
+
+    flat = volume.flatten()
+    step = max(1, flat.numel() // 20_000)
+    top = torch.quantile(flat[::step], 0.995)
+    tissue = flat[flat > 0.05 * top]
+    if top <= 0 or tissue.numel() < 100:
+        return torch.zeros_like(volume)
+    return ((volume - tissue.mean()) / (tissue.std() + 1e-6)).clamp(-4, 4)

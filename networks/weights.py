@@ -1,0 +1,61 @@
+"""Weight files and their model cards.
+
+A network is two files of one name: ``NAME.safetensors`` (half precision) and ``NAME.json``, its
+model card: architecture, input geometry, SHA-256 of the weights, and what it was trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+SHIPPED = Path(__file__).with_name("weights")
+
+
+class WeightsError(RuntimeError):
+    """A weight file or its model card is missing, damaged or not the one the card describes."""
+
+
+def read_card(name: str, model_dir: Path | None = None) -> dict:
+    """Read the model card ``NAME.json`` of ``model_dir`` (default: the weights shipped)."""
+    path = Path(model_dir or SHIPPED) / f"{name}.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise WeightsError(
+            f"The model card {path} does not exist; give a folder that holds it with --model-dir."
+        ) from None
+    except ValueError as error:
+        raise WeightsError(f"The model card {path} is not valid JSON ({error}).") from None
+    return card
+
+
+def verified_weights(name: str, card: dict, model_dir: Path | None = None) -> Path:
+    """Path of the weights, after comparing their SHA-256 with the card's."""
+    path = Path(model_dir or SHIPPED) / f"{name}.safetensors"
+    if not path.exists():
+        raise WeightsError(
+            f"The weights {path} are missing; reinstall MSMorph or its model folder."
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != card["sha256"]:
+        raise WeightsError(
+            f"The weights {path} have SHA-256 {digest[:12]}..., but their card says"
+            f" {card['sha256'][:12]}...; replace the file or its card."
+        )
+    return path
+
+
+def load_network(name: str, model_dir: Path | None = None, device: str = "cpu"):
+    """Build the network of a card and load its weights: (network in evaluation mode, card)."""
+    import torch
+    from safetensors.torch import load_file
+
+    from networks.unet import build_unet
+
+    card = read_card(name, model_dir)
+    path = verified_weights(name, card, model_dir)
+    network = build_unet(card["architecture"])
+    network.load_state_dict({k: v.to(torch.float32) for k, v in load_file(path).items()})
+    return network.eval().to(device), card

@@ -1,0 +1,1 @@
+"""Synthesis of training images, samplers, losses and the training loop."""

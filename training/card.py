@@ -1,0 +1,36 @@
+"""Model cards: what a weight file is, written beside it when training ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+INTENDED_USE = "Research use only; not a medical device."
+
+
+def write_card(
+    weights: Path, *, task: dict, sources: list[str], command: str, training: dict
+) -> Path:
+    """Write ``NAME.json`` beside ``NAME.safetensors``.
+
+    ``task`` has ``architecture`` and ``input`` (grid), ``training`` steps, batch and the like.
+    ``figures`` and ``limits`` are left empty: they are filled in after measuring on test subjects.
+    """
+    card = {
+        "architecture": task["architecture"],
+        "input": task["input"],
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "trained_on": sources,
+        "training": training,
+        "command": command,
+        "intended_use": INTENDED_USE,
+        "limits": "",
+        "figures": {},
+    }
+    path = weights.with_suffix(".json")
+    aside = path.with_suffix(".partial")
+    aside.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+    return path

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from bids_app import failures as fail
-from bids_app.config import Config
+from bids_app.config import Config, load_plugin_file
+from bids_app.progress import Progress
 from bids_app.query import SessionInputs
 
 LOGGER = logging.getLogger("msmorph")
@@ -34,7 +35,9 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
         return EXIT_WEIGHTS
     except ValueError as error:
         raise UsageError(str(error)) from None
-    provenance.write_dataset_description(config.output_dir, config.bids_dir, config.tasks)
+    provenance.write_dataset_description(
+        config.output_dir, config.bids_dir, config.tasks, {s.subject for s in sessions}
+    )
     config.write_toml(config.log_dir / f"config-{config.run_uuid}.toml")
     boilerplate.write_boilerplate(config)
     if config.boilerplate_only:
@@ -122,15 +125,16 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
         graph = config.log_dir / f"graph-{config.run_uuid}.svg"
         workflow.write_graph(dotfilename=str(graph.with_suffix(".dot")), graph2use="colored",
                              format="svg", simple_form=True)  # fmt: skip
-    workflow.run(**plugin_settings(config))
+    settings = plugin_settings(config)
+    progress = Progress(node.fullname for node in workflow._get_all_nodes())
+    settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
+    workflow.run(**settings)
 
 
 def plugin_settings(config: Config) -> dict:
     """Arguments of Nipype's ``run``: the user's plugin file, or MultiProc on this machine."""
     if config.use_plugin is not None:
-        import yaml
-
-        return yaml.safe_load(Path(config.use_plugin).read_text(encoding="utf-8"))
+        return load_plugin_file(config.use_plugin)
     return {
         "plugin": "MultiProc",
         "plugin_args": {
@@ -146,12 +150,15 @@ def _configure_nipype(config: Config) -> None:
     from nipype import config as nipype_config
     from nipype import logging as nipype_logging
 
+    from bids_app.cli import nipype_level
+
     nipype_config.update_config({
         "logging": {
             "log_to_file": "false",
-            "workflow_level": "INFO" if config.verbose else "WARNING",
-            "interface_level": "INFO" if config.verbose > 1 else "WARNING",
-            "utils_level": "WARNING",
+            **dict.fromkeys(
+                ("workflow_level", "interface_level", "utils_level"),
+                logging.getLevelName(nipype_level(config)),
+            ),
         },
         "execution": {
             "crashfile_format": "txt",

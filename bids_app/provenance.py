@@ -18,8 +18,9 @@ from bids_app.tables import read_json, write_json
 
 BIDS_VERSION = "1.10.0"
 NAME = "MSMorph"
-#: What BIDS 1.10 has no name for, though its derivatives need it.
-BIDSIGNORE = ("*.html", "logs/", "sub-*/figures/", "sub-*/log/", "*_xfm.*", "*_morph.*")
+#: What BIDS 1.10 has no name for, though its derivatives need it. Folders are without a slash at
+#: the end: bids-validator-deno 3.0.2 goes on to report those that have one.
+BIDSIGNORE = ("*.html", "logs", "log", "figures", "*_xfm.*", "*_morph.*")
 _CONTAINER_TYPES = ("docker", "singularity", "apptainer", "podman", "charliecloud")
 
 
@@ -29,8 +30,8 @@ def write_dataset_description(
     """Write ``dataset_description.json`` and ``.bidsignore``; copy the participants' tables.
 
     The sessions tables are copied of ``subjects`` (labels without prefix) and of those that have
-    a folder already. Safe to repeat and to run from several jobs at once. Raises UsageError when the folder
-    already belongs to another dataset, which is left as it is.
+    a folder already. Safe to repeat and to run from several jobs at once. Raises UsageError when
+    the folder already belongs to another dataset, which is left as it is.
     """
     out_dir, bids_dir = Path(out_dir), Path(bids_dir).absolute()
     path = out_dir / "dataset_description.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 from nipype.interfaces.base import isdefined
@@ -27,6 +28,7 @@ class DerivativesDataSink(_DerivativesDataSink):
     _config_entities_dict = [*_DerivativesDataSink._config_entities_dict, *_TABLE["entities"]]
     _config_entities = frozenset(entity["name"] for entity in _config_entities_dict)
     _file_patterns = tuple(_TABLE["patterns"])
+    _default_dtypes: defaultdict = defaultdict(lambda: None)  # the interfaces choose the types
 
     def _run_interface(self, runtime):
         final = Path(self.inputs.base_directory).absolute()

@@ -188,7 +188,9 @@ class BrainMask(SimpleInterface):
         out = Path(runtime.cwd) / f"{stem(self.inputs.in_file)}_mask.nii.gz"
         self._results["out_mask"] = save_nifti(mask.astype(np.uint8), affine, out)
         self._results["volume_ml"] = volume
-        self._results["flag"] = image_checks.mask_volume_flag(volume)
+        self._results["flag"] = image_checks.mask_flag(
+            volume, image_checks.mask_contrast(data, mask)
+        )
         self._results["method"] = "given" if given else "deepbet"
         return runtime
 

@@ -81,12 +81,12 @@ def bounding_box(mask, spacing, margin_mm: float) -> np.ndarray:
 
 
 def spread(mask, axis: int, count: int, box) -> list[int]:
-    """``count`` slice indices, evenly spread over what the mask covers along an axis."""
+    """At most ``count`` slice indices, evenly spread over what the mask covers along an axis."""
     others = tuple(a for a in range(3) if a != axis)
     hit = np.flatnonzero(mask.any(axis=others))
-    first, last = (hit[0], hit[-1]) if hit.size else (box[axis][0], box[axis][1] - 1)
-    places = first + (last - first) * (np.arange(count) + 0.5) / count
-    return [int(i) for i in np.unique(np.round(places).astype(int))]
+    first, stop = (hit[0], hit[-1] + 1) if hit.size else box[axis]
+    count = min(count, int(stop - first))
+    return [int(i) for i in np.floor(first + (stop - first) * (np.arange(count) + 0.5) / count)]
 
 
 def grey_window(data, target) -> tuple[float, float]:

@@ -113,8 +113,8 @@ def registration_mosaic(
     target = _target(still, [mask], None)
     box = bounding_box(target, still.spacing, margin_mm)
     top = [Panel(AXIAL, i) for i in spread(target, AXIAL, slices, box)[::-1]]
-    side = [Panel(CORONAL, i) for i in spread(target, CORONAL, 3, box)]
-    side += [Panel(SAGITTAL, i) for i in spread(target, SAGITTAL, 2, box)]
+    side = [Panel(CORONAL, i) for i in spread(target, CORONAL, 2, box)]
+    side += [Panel(SAGITTAL, i) for i in spread(target, SAGITTAL, 3, box)]
     rows = []
     for panels in (top, side):
         rows += [[Panel(p.axis, p.index, which) for p in panels] for which in (0, 1)]

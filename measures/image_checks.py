@@ -17,6 +17,9 @@ SHEAR_TOLERANCE = 0.01  # cosine between two axes that should be perpendicular
 AFFINE_CONFLICT_MM = 0.5  # largest corner distance between q-form and s-form that is no conflict
 MIN_EXTENT_MM = {"left-right": 80.0, "anterior-posterior": 100.0, "superior-inferior": 60.0}
 BRAIN_ML = (700.0, 2100.0)
+# Mean inside over mean outside of the mask: at least 4.2 in 22 images of 8 heads, at most 1.0 in
+# four of noise, 1.9 in an axial neck.
+MIN_CONTRAST = 2.0
 
 
 class ImageError(ValueError):
@@ -200,9 +203,26 @@ def is_brain_extracted(data, voxel_size_mm=(1.0, 1.0, 1.0)) -> bool:
     return max(faces) < 0.05
 
 
-def mask_volume_flag(volume_ml: float) -> str:
-    """'ok', or why a brain mask of this volume (ml) cannot be right."""
+def mask_contrast(data, mask) -> float:
+    """Mean intensity inside a brain mask over that of the rest of the image (air and scalp).
+
+    inf when all the rest is zero or below, nan when the mask is empty or fills the image.
+    """
+    mask = np.asarray(mask, bool)
+    if not mask.any() or mask.all():
+        return float("nan")
+    inside, outside = float(data[mask].mean(dtype=float)), float(data[~mask].mean(dtype=float))
+    return inside / outside if outside > 0 else float("inf")
+
+
+def mask_flag(volume_ml: float, contrast: float = float("inf")) -> str:
+    """'ok', or why a brain mask of this volume (ml) and contrast cannot be right.
+
+    The volume alone is not enough: deepbet draws a brain of plausible size into pure noise.
+    """
     low, high = BRAIN_ML
-    if low <= volume_ml <= high:
-        return "ok"
-    return f"brain mask of {volume_ml:.0f} ml is outside of {low:.0f} to {high:.0f} ml"
+    if not low <= volume_ml <= high:
+        return f"brain mask of {volume_ml:.0f} ml is outside of {low:.0f} to {high:.0f} ml"
+    if not contrast >= MIN_CONTRAST:
+        return f"brain mask is only {contrast:.1f} times as bright as the rest of the image"
+    return "ok"

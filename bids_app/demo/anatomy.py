@@ -35,6 +35,11 @@ class Head:
     tissue: dict[str, np.ndarray]
     brain: np.ndarray
 
+    @property
+    def solid(self) -> np.ndarray:
+        """Share of each voxel that is not air."""
+        return sum(self.tissue.values())
+
 
 def template_folder() -> Path:
     """Return nilearn's folder of bundled templates (found without importing nilearn)."""
@@ -86,7 +91,7 @@ def thalamus_fractions(points: np.ndarray, csf: np.ndarray) -> tuple[np.ndarray,
     return sides[0], sides[1]
 
 
-def _box(grid: Grid, low, high) -> tuple[slice, slice, slice]:
+def box_window(grid: Grid, low, high) -> tuple[slice, slice, slice]:
     """Return the window of ``grid`` between two millimetre corners."""
     a, b = (np.rint(grid.to_voxel(np.array(c, float).reshape(3, 1))[:, 0]) for c in (low, high))
     return tuple(slice(int(i), int(j) + 1) for i, j in zip(a, b, strict=True))
@@ -115,7 +120,7 @@ def brain_tissue(grid: Grid, t1, gm, wm) -> dict[str, np.ndarray]:
     brain = t1 > 0
     gm, wm = gm * brain, wm * brain
     csf = np.clip(brain - gm - wm, 0, 1).astype(np.float32)
-    window = _box(grid, (-45, -60, -30), (45, 30, 40))
+    window = box_window(grid, (-45, -60, -30), (45, 30, 40))
     points = grid_points(grid, window)
     slit = third_ventricle(points).astype(np.float32)
     csf[window] = np.maximum(csf[window], slit)
@@ -233,7 +238,7 @@ def _blobs(grid: Grid, ellipsoids) -> np.ndarray:
     union = np.zeros(grid.shape, np.float32)
     for centre, radii in ellipsoids:
         reach = np.array(radii) + 2
-        window = _box(grid, np.array(centre) - reach, np.array(centre) + reach)
+        window = box_window(grid, np.array(centre) - reach, np.array(centre) + reach)
         window = tuple(
             slice(max(w.start, 0), min(w.stop, n)) for w, n in zip(window, grid.shape, strict=True)
         )

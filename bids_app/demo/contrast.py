@@ -27,7 +27,7 @@ SIGNAL = {
         "csf": 18,
         "gm": 132,
         "wm": 100,
-        "thalamus": 124,
+        "thalamus": 120,
         "lesion": 195,
         "bone": 8,
         "marrow": 60,

@@ -57,7 +57,11 @@ def region_maps(head: Head) -> dict[str, np.ndarray]:
     free = white & (_distance(thalami) > 7)
     high = free & (z > 8)
     return {
-        "periventricular": high & (z > 14) & (to_ventricle >= 2) & (to_ventricle <= 4),
+        "periventricular": high
+        & (z > 14)
+        & (np.abs(x) > 8)
+        & (to_ventricle >= 2)
+        & (to_ventricle <= 4),
         "juxtacortical": high & (z > 20) & (to_cortex <= 3.2) & (to_ventricle > 15),
         "deep_white_matter": high & (z > 18) & (to_cortex > 6) & (to_ventricle > 9),
         "infratentorial": free & (z < -25) & (z > -48) & (y < -20) & (np.abs(x) < 32),

@@ -1,0 +1,130 @@
+"""The group table: from the derivatives alone, sorted, joined, and the same every time."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from bids_app import dictionary, group, tables
+from bids_app.config import Config
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "bids").mkdir()
+    (tmp_path / "out").mkdir()
+    return Config(
+        bids_dir=tmp_path / "bids",
+        output_dir=tmp_path / "out",
+        analysis_level="group",
+        work_dir=tmp_path / "work",
+    )
+
+
+def add(config, subject, session=None, **measures):
+    labels = [f"sub-{subject}", *([f"ses-{session}"] if session else [])]
+    row = {"participant_id": labels[0], "session_id": labels[1] if session else None, **measures}
+    path = config.output_dir.joinpath(*labels, "anat", "_".join([*labels, "morph.tsv"]))
+    return tables.write_morph_row(row, path)
+
+
+def read(config):
+    return tables.read_tsv(config.output_dir / "group_morph.tsv")
+
+
+def test_nothing_found_is_an_error(config, caplog):
+    (config.output_dir / "sub-01").mkdir()
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 1
+    assert "No *_morph.tsv" in caplog.text
+    assert not (config.output_dir / "group_morph.tsv").exists()
+
+
+def test_rows_are_sorted_and_other_tables_left_out(config):
+    add(config, "02", thalamus_flair_ml=10.5)
+    add(config, "01", "b", thalamus_flair_ml=11)
+    path = add(config, "01", "a")
+    path.with_name("sub-01_ses-a_desc-lesions_morph.tsv").write_text("x\n1\n")
+    assert group.run_group(config) == 0
+    names, rows = read(config)
+    assert names == list(dictionary.columns())
+    assert [(r["participant_id"], r["session_id"]) for r in rows] == [
+        ("sub-01", "ses-a"), ("sub-01", "ses-b"), ("sub-02", "n/a"),
+    ]  # fmt: skip
+    assert rows[2]["thalamus_flair_ml"] == "10.5000"
+    assert rows[0]["thalamus_flair_ml"] == "n/a"
+
+
+def test_joins_participants_and_sessions(config):
+    add(config, "01", "a")
+    add(config, "02", "a")
+    (config.bids_dir / "participants.tsv").write_text("participant_id\twrong\nsub-01\t1\n")
+    (config.output_dir / "participants.tsv").write_text(
+        'participant_id\tage\tbrain_mask_ml\tnote\nsub-01\t30\t7\tsays "hi\n03\t1\t1\tx\n'
+    )
+    (config.output_dir / "participants.json").write_text('{"age": {"Units": "year"}}')
+    (config.bids_dir / "sub-01").mkdir()
+    (config.bids_dir / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tage\na\t31\n")
+    assert group.run_group(config) == 0
+    names, rows = read(config)
+    assert names[:6] == [
+        "participant_id", "session_id", "age_participants", "brain_mask_ml_participants", "note",
+        "age",
+    ]  # fmt: skip
+    assert rows[0]["age_participants"] == "30"
+    assert rows[0]["age"] == "31"
+    assert rows[0]["note"] == "says 'hi"
+    assert rows[1]["age"] == rows[1]["note"] == "n/a"
+    sidecar = json.loads((config.output_dir / "group_morph.json").read_text())
+    assert list(sidecar) == names
+    assert sidecar["age_participants"] == {"Units": "year"}
+    assert "sessions" in sidecar["age"]["Description"]
+
+
+def test_missing_and_broken_rows_are_listed(config, caplog):
+    add(config, "01")
+    add(config, "02").write_text("participant_id\n")
+    add(config, "04").write_text("participant_id\tsession_id\nsub-01\tn/a\n")
+    (config.output_dir / "sub-03" / "ses-x").mkdir(parents=True)
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 0
+    _, rows = read(config)
+    assert [row["participant_id"] for row in rows] == ["sub-01"]
+    assert "sub-02 is not in the group table" in caplog.text
+    assert "sub-03_ses-x is not in the group table" in caplog.text
+    assert "says it is of sub-01" in caplog.text
+
+
+def test_labels_restrict_the_rows(config):
+    add(config, "01", "a")
+    add(config, "01", "b")
+    add(config, "02", "a")
+    config.participant_label, config.session_label = ["01"], ["b"]
+    assert group.run_group(config) == 0
+    assert [r["session_id"] for r in read(config)[1]] == ["ses-b"]
+
+
+def test_the_same_bytes_every_time(config):
+    add(config, "01", "a", thalamus_flair_ml=1 / 3)
+    (config.output_dir / "participants.tsv").write_bytes(
+        b"participant_id\tname\nsub-01\t\xc3\xa4\n"
+    )
+    files = [config.output_dir / f"group_morph.{kind}" for kind in ("tsv", "json")]
+    assert group.run_group(config) == 0
+    before = [path.read_bytes() for path in files]
+    assert group.run_group(config) == 0
+    assert [path.read_bytes() for path in files] == before
+    assert b"\r" not in before[0]
+    assert b'"' not in before[0]
+
+
+@pytest.mark.parametrize("content", ["", "id\tage\n1\t2\n", "participant_id\tage\nsub-01\n"])
+def test_an_unusable_participants_table_is_not_joined(config, content, caplog):
+    add(config, "01")
+    (config.output_dir / "participants.tsv").write_text(content)
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 0
+    assert read(config)[0] == list(dictionary.columns())
+    assert "not joined" in caplog.text

@@ -17,7 +17,7 @@ SHEAR_TOLERANCE = 0.01  # cosine between two axes that should be perpendicular
 AFFINE_CONFLICT_MM = 0.5  # largest corner distance between q-form and s-form that is no conflict
 MIN_EXTENT_MM = {"left-right": 80.0, "anterior-posterior": 100.0, "superior-inferior": 60.0}
 BRAIN_ML = (700.0, 2100.0)
-# Mean inside over mean outside of the mask: at least 4.2 in 22 images of 8 heads, at most 1.0 in
+# Mean inside over mean outside of the mask: at least 4.2 in 22 images of 7 heads, at most 1.0 in
 # four of noise, 1.9 in an axial neck.
 MIN_CONTRAST = 2.0
 

@@ -2,10 +2,10 @@
 
 Fitted offline, once: label maps of five real heads (02, 07, 11, 13 and 17, all of the training
 split) were registered to the template (antspyx affine, then SyN on the deep brain, template T1
-against images painted from the labels), and both thalami of each were averaged on one side. The surface where half of the ten agree is an
-ellipsoid (``CENTRE``, ``AXES``: centre and covariance of the consensus) whose radius is modulated
-by a polynomial of degree 3 on the sphere (least squares, rms 0.9 mm). No voxel of those maps is
-kept.
+against images painted from the labels), and both thalami of each were averaged on one side. The
+surface where half of the ten agree is an ellipsoid (``CENTRE``, ``AXES``: centre and covariance of
+the consensus) whose radius is modulated by a polynomial of degree 3 on the sphere (least squares,
+rms 0.9 mm). No voxel of those maps is kept.
 
 That consensus is 10.1 ml a side, more than is plausible for a thalamus in this space (about 8.5):
 laterally and ventrally registration has little border to follow and takes in some internal capsule

@@ -82,11 +82,8 @@ def describe_nodes(config: Config, session: SessionInputs) -> list[str]:
     if not session.has_brain:
         return []
     workflow = init_single_session_wf(config, session, model_cards(config))
-    return sorted(
-        f"{node.fullname.split('.', 1)[1]}"
-        for node in workflow._get_all_nodes()
-        if node.name not in ("inputnode", "outputnode")
-    )
+    names = (name.rsplit(".", 1)[-1] for name in workflow.list_node_names())
+    return sorted(name for name in names if name not in ("inputnode", "outputnode"))
 
 
 def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[dict]):
@@ -126,7 +123,7 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
         workflow.write_graph(dotfilename=str(graph.with_suffix(".dot")), graph2use="colored",
                              format="svg", simple_form=True)  # fmt: skip
     settings = plugin_settings(config)
-    progress = Progress(node.fullname for node in workflow._get_all_nodes())
+    progress = Progress(workflow.list_node_names())
     settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
     workflow.run(**settings)
 

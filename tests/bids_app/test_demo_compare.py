@@ -4,7 +4,10 @@ import pytest
 
 from bids_app.demo.compare import compare
 
-TRUTH = {("sub-01", "ses-01"): {"left": 7.0, "right": 7.2}, ("sub-01", "ses-02"): {"left": 6.3, "right": 6.9}}  # fmt: skip
+TRUTH = {
+    ("sub-01", "ses-01"): {"left": 7.0, "right": 7.2},
+    ("sub-01", "ses-02"): {"left": 6.3, "right": 6.9},
+}
 
 
 def measured(changes):

@@ -139,12 +139,21 @@ class _Outputs:
         ).inputs.dismiss_entities = []
         return figure
 
+    def _registration(self, kind: str, *contrasts: str) -> dict:
+        """Sidecar of a transform."""
+        return {
+            "TransformType": kind,
+            "Sources": [self._uri(contrast) for contrast in contrasts],
+            "RandomSeed": self.config.random_seed,
+        }
+
     def _coregistration(self, contrast: str) -> None:
         ends = {"from": BRAIN[contrast], "to": BRAIN[self.reference], "mode": "image"}
         for field, desc in (("itk", {}), ("flirt", {"desc": "flirt"})):
             self._sink(
                 f"ds_{contrast}_xfm_{field}", contrast, self.anatomical,
                 f"outputnode.{contrast}_to_ref_{field}", suffix="xfm", **ends, **desc,
+                **self._registration("rigid", contrast, self.reference),
             )  # fmt: skip
         figure = self._figure(
             RegistrationMosaic(
@@ -163,7 +172,7 @@ class _Outputs:
         ends = {"from": BRAIN[self.reference], "to": "MNI152NLin2009aSym", "mode": "image"}
         self._sink(
             "ds_mni_xfm", self.reference, self.anatomical, "outputnode.ref_to_mni_itk",
-            suffix="xfm", **ends,
+            suffix="xfm", **ends, **self._registration("affine", self.reference),
         )  # fmt: skip
         figure = self._figure(
             RegistrationMosaic(
@@ -207,7 +216,11 @@ class _Outputs:
         )
 
     def _thalamus(self) -> None:
-        origin = {"SpatialReference": self._uri("flair"), "Sources": [self._uri("flair")]}
+        origin = {
+            "SpatialReference": self._uri("flair"),
+            "Sources": [self._uri("flair")],
+            "RandomSeed": self.config.random_seed,
+        }
         common = {"space": "FLAIR", "segmentation": "deepgrai"}
         outputs = {
             "probseg": {"label": "thalamus"},

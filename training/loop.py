@@ -173,6 +173,7 @@ class Trainer:
         path = self.output / f"{self.task.name}.safetensors"
         aside = path.with_suffix(".partial")
         save_file(weights, aside)
+        aside.chmod(0o644)  # safetensors writes for the owner only
         os.replace(aside, path)
         return path
 

@@ -119,13 +119,19 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
         LOGGER.warning("No session has a brain image that a built task can use.")
         return
     if config.write_graph:
-        graph = config.log_dir / f"graph-{config.run_uuid}.svg"
-        workflow.write_graph(dotfilename=str(graph.with_suffix(".dot")), graph2use="colored",
-                             format="svg", simple_form=True)  # fmt: skip
+        _write_graph(workflow, config.log_dir / f"graph-{config.run_uuid}.dot")
     settings = plugin_settings(config)
     progress = Progress(workflow.list_node_names())
     settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
     workflow.run(**settings)
+
+
+def _write_graph(workflow, path: Path) -> None:
+    """Write the graph as .dot, and as .svg where Graphviz is installed."""
+    try:
+        workflow.write_graph(str(path), graph2use="colored", format="svg", simple_form=True)
+    except OSError:
+        LOGGER.warning("Graphviz (dot) is not installed: the graph is in %s only.", path)
 
 
 def plugin_settings(config: Config) -> dict:

@@ -23,7 +23,7 @@ STAGES = {
         "architecture": {"channels": [32, 64, 128, 256, 512], "residual_units": 0},
         "input": {"shape": [128, 128, 64], "voxel_mm": [0.5, 0.5, 0.5]},
         "crop_jitter_mm": 15.0,
-        "warp_mm": 1.5,
+        "warp_mm": 2.5,
     },
 }
 

@@ -53,6 +53,14 @@ def _describe_image(method: str, note: str) -> dict:
     return meta | ({"HeaderNote": note} if note else {})
 
 
+def _label_table(lut: str, dseg: str) -> str:
+    """The table ``lut``, once there is the image ``dseg``: alone it would be no valid BIDS.
+
+    An identity node would not wait: Nipype dissolves those before it runs.
+    """
+    return lut
+
+
 class _Outputs:
     """Adds sinks to a session's workflow."""
 
@@ -232,8 +240,13 @@ class _Outputs:
                 image=True, suffix=suffix, **common, **entities, **origin,
             )  # fmt: skip
             self.workflow.connect(self.thalamus, "outputnode.meta", sink, "meta_dict")
-        table = pe.Node(niu.IdentityInterface(["lut"]), name="thalamus_lut")
+        table = pe.Node(
+            niu.Function(function=_label_table, output_names=["lut"]),
+            name="thalamus_lut",
+            run_without_submitting=True,
+        )
         table.inputs.lut = str(THALAMUS_LUT)
+        self.workflow.connect(self.thalamus, "outputnode.thalamus_dseg", table, "dseg")
         self._sink("ds_thalamus_lut", "flair", table, "lut", suffix="dseg", **common)
         save = self._save("thalamus")
         figure = self._figure(

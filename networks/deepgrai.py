@@ -3,7 +3,9 @@
 Stage 1 finds the thalamus on a 2 mm grid of 256x256x128 mm; the centre of mass of its
 probability map places stage 2, which segments a 0.5 mm grid of 64x64x32 mm. Different from the
 paper: stage 2 slides over 64x64x44 mm in two overlapping windows, because a pitched head's
-thalami are up to 36 mm high, and the map is averaged with that of the mirrored image.
+thalami are up to 36 mm high; the map is averaged with that of the mirrored image; and it is made
+twice, the second time centred on the first, because the volume depends on the grid's place (moving
+it by up to 3 mm changed it by 1.4-2.2 % SD in three training subjects, 0.1-0.3 % when recentred).
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from networks.geometry import InputGrid, image_axes, normalise, resample_to_grid, sample_volume
+from networks.geometry import (
+    InputGrid,
+    image_axes,
+    mean_over_voxels,
+    normalise,
+    resample_to_grid,
+)
 from networks.weights import load_network
 
 STAGES = ("deepgrai-stage1", "deepgrai-stage2")
@@ -56,26 +64,34 @@ def segment_thalamus(
 
     with torch.inference_mode():
         centre = _localise(data, affine, brain_centre_mm, *stages[0], device)
-        fine, fine_affine = _segment(data, affine, centre, *stages[1], device)
-        fine = _keep_main_parts(fine.cpu().numpy())
-        probability = _to_image_grid(fine, fine_affine, data.shape, affine)
+        first, first_affine = _segment(data, affine, centre, *stages[1], device)
+        refined = _centre_mm(first, first_affine, otherwise=centre)
+        fine, fine_affine = _segment(data, affine, refined, *stages[1], device)
+        probability = mean_over_voxels(fine, fine_affine, data.shape, affine)
     return ThalamusMap(probability, fine, fine_affine, centre)
 
 
 def _localise(data, affine, brain_centre_mm, network, card, device):
     import torch
-    from scipy.ndimage import center_of_mass
 
     grid = InputGrid.from_card(card)
     grid_affine = grid.affine(np.asarray(brain_centre_mm, float), image_axes(affine))
     volume = normalise(resample_to_grid(data, affine, grid, grid_affine))
     probability = torch.sigmoid(network(volume[None, None].to(device)))[0, 0].cpu().numpy()
     probability = _keep_main_parts(probability)
-    mask = probability > 0.5
-    if mask.sum() * np.prod(grid.voxel_mm) / 1000 < LEAST_LOCALISED_ML:
+    if (probability > 0.5).sum() * np.prod(grid.voxel_mm) / 1000 < LEAST_LOCALISED_ML:
         raise ThalamusNotFound("no thalamus was found in this image; is it a FLAIR of a brain?")
-    centre = center_of_mass(np.where(mask, probability, 0))
-    return grid_affine[:3, :3] @ centre + grid_affine[:3, 3]
+    return _centre_mm(probability, grid_affine)
+
+
+def _centre_mm(probability, affine, otherwise=None):
+    """Centre of mass (world mm) of what is more probable than not; ``otherwise`` if nothing is."""
+    from scipy.ndimage import center_of_mass
+
+    certain = np.where(probability > 0.5, probability, 0)
+    if not certain.any():
+        return otherwise
+    return affine[:3, :3] @ center_of_mass(certain) + affine[:3, 3]
 
 
 def _segment(data, affine, centre_mm, network, card, device):
@@ -96,7 +112,7 @@ def _segment(data, affine, centre_mm, network, card, device):
         return torch.sigmoid(logits)[0, 0]
 
     mirrored = slide(volume.flip(0)).flip(0)
-    return (slide(volume) + mirrored) / 2, canvas_affine
+    return _keep_main_parts(((slide(volume) + mirrored) / 2).cpu().numpy()), canvas_affine
 
 
 def _keep_main_parts(probability: np.ndarray) -> np.ndarray:
@@ -110,27 +126,3 @@ def _keep_main_parts(probability: np.ndarray) -> np.ndarray:
     kept = np.isin(parts, 1 + np.flatnonzero(sizes >= sizes.max() / 3))
     reach = ndimage.binary_dilation(kept, iterations=3)
     return np.where(reach, probability, 0).astype(np.float32)
-
-
-def _to_image_grid(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -> np.ndarray:
-    """Mean of the fine map over every voxel of the image: partial volume as in the acquisition."""
-    import torch
-
-    voxel_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    to_image = np.linalg.inv(affine) @ fine_affine
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in fine.shape])).reshape(3, -1)
-    reach = to_image[:3, :3] @ corners + to_image[:3, 3:]
-    low = np.clip(np.floor(reach.min(1)), 0, np.array(shape) - 1).astype(int)
-    high = np.clip(np.ceil(reach.max(1)) + 1, 1, shape).astype(int)
-    steps = np.maximum(1, np.round(voxel_mm / 0.5)).astype(int)
-    axes = [
-        torch.arange((b - a) * n, dtype=torch.float32) / n + a - 0.5 + 0.5 / n
-        for a, b, n in zip(low, high, steps, strict=True)
-    ]
-    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    back = torch.as_tensor(np.linalg.inv(to_image), dtype=torch.float32)
-    values = sample_volume(torch.from_numpy(fine), points @ back[:3, :3].T + back[:3, 3])
-    mean = torch.nn.functional.avg_pool3d(values[None, None], tuple(int(n) for n in steps))[0, 0]
-    probability = np.zeros(shape, np.float32)
-    probability[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = mean.numpy()
-    return probability

@@ -99,6 +99,35 @@ def resample_to_grid(data: np.ndarray, affine: np.ndarray, grid: InputGrid, grid
     return sample_volume(torch.from_numpy(np.ascontiguousarray(smooth)), points)
 
 
+def mean_over_voxels(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -> np.ndarray:
+    """Mean of a map over every voxel of an image: partial volume as in the acquisition.
+
+    ``fine`` (X, Y, Z) with voxel-to-world ``fine_affine`` (4x4, mm) is a map on a network's grid;
+    the result is float32 of ``shape``, the grid of ``affine``, and zero outside the map.
+    """
+    import torch
+
+    voxel_mm, fine_mm = (np.linalg.norm(a[:3, :3], axis=0) for a in (affine, fine_affine))
+    to_image = np.linalg.inv(affine) @ fine_affine
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in fine.shape])).reshape(3, -1)
+    reach = to_image[:3, :3] @ corners + to_image[:3, 3:]
+    low = np.clip(np.floor(reach.min(1)), 0, np.array(shape) - 1).astype(int)
+    high = np.clip(np.ceil(reach.max(1)) + 1, 1, shape).astype(int)
+    steps = np.maximum(1, np.round(voxel_mm / fine_mm.min())).astype(int)
+    axes = [
+        torch.arange((b - a) * n, dtype=torch.float32) / n + a - 0.5 + 0.5 / n
+        for a, b, n in zip(low, high, steps, strict=True)
+    ]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    back = torch.as_tensor(np.linalg.inv(to_image), dtype=torch.float32)
+    data = torch.from_numpy(np.ascontiguousarray(fine))
+    values = sample_volume(data, points @ back[:3, :3].T + back[:3, 3])
+    mean = torch.nn.functional.avg_pool3d(values[None, None], tuple(int(n) for n in steps))[0, 0]
+    probability = np.zeros(shape, np.float32)
+    probability[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = mean.numpy()
+    return probability
+
+
 def normalise(volume):
     """Scale a volume to zero mean and unit variance of its tissue, in place of batch statistics.
 

@@ -105,12 +105,15 @@ def _write_bidsignore(path: Path) -> None:
 def copy_tables(out_dir: Path, bids_dir: Path, subjects: Iterable[str] = ()) -> list[Path]:
     """Copy participants.* and the sessions tables of ``subjects`` and of folders in ``out_dir``.
 
-    Returns the copies. A table that the source lacks is not an error.
+    Returns the copies. A table that the source lacks is not an error. A dictionary at the top that
+    describes no table here would be invalid BIDS.
     """
-    names = ["participants.tsv", "participants.json", "sessions.json"]
+    names = ["participants.tsv", "participants.json"]
     folders = {path.name for path in out_dir.glob("sub-*") if path.is_dir()}
     for label in sorted(folders | {f"sub-{subject}" for subject in subjects}):
         names += [f"{label}/{label}_sessions.{kind}" for kind in ("tsv", "json")]
+    if any(name.endswith("_sessions.tsv") and (bids_dir / name).is_file() for name in names):
+        names.append("sessions.json")
     return [
         atomic_write_bytes(out_dir / name, (bids_dir / name).read_bytes())
         for name in names

@@ -10,27 +10,32 @@ import sys
 from pathlib import Path
 
 LOGGER = logging.getLogger("msmorph.train")
-NETWORKS = {"deepgrai-stage1": 1, "deepgrai-stage2": 2}
-CROP_MM = 62.0  # half the source cube of stage 2: field of view, crop jitter and rotation
+NETWORKS = ("deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus")  # training/networks.py
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="msmorph-train", description=__doc__)
     add = parser.add_argument
-    add("network", choices=sorted(NETWORKS))
+    add("network", choices=NETWORKS)
     add("--output", type=Path, required=True, help="folder of checkpoint, log and weights")
     add("--head-labels", type=Path, nargs="*", default=[], help="label maps (FreeSurfer numbers)")
-    add("--data", type=Path, help="BIDS dataset with FLAIRs")
-    add("--labels", type=Path, help="derivatives with *_space-T1w_*dseg labels of --data")
+    add("--data", type=Path, help="BIDS dataset with FLAIR (deepgrai) or T1w (opfer) images")
+    add("--labels", type=Path, help="derivatives with *_space-{FLAIR,T1w}_*dseg of --data")
+    add("--segmentation", default="", help="seg- entity of the labels, where there are several")
+    add("--thalamus-labels", type=int, nargs=2, default=(10, 49), metavar=("LEFT", "RIGHT"),
+        help="numbers of the thalami in --labels; all others are FreeSurfer's")  # fmt: skip
     add("--transforms", type=Path, help="derivatives with *_from-T1w_to-FLAIR_*_xfm.txt (ITK)")
     add("--participant-label", nargs="*", default=[], help="subjects to train on")
     add("--validation-label", nargs="*", default=[], help="subjects to validate on")
     add("--channels", type=int, nargs=5, help="filters a tier; default the paper's width")
-    add("--residual-units", type=int, default=0)
+    add("--residual-units", type=int, help="extra convolutions a tier")
+    add("--patch", type=int, help="voxels a side of opfer-thalamus's training patches; default 160")
+    add("--lesion-masks", type=Path, nargs="*", default=[], help="masks of real lesions to implant")
     add("--steps", type=int, default=10000)
     add("--minutes", type=float, default=math.inf)
     add("--batch", type=int, default=2)
+    add("--validate-every", type=int, default=250, help="steps between validations")
     add("--learning-rate", type=float, default=1e-3)
     add("--schedule", choices=["cosine", "plateau"], default="cosine")
     add("--real-fraction", type=float, default=0.45)
@@ -43,46 +48,54 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def gather_sources(options, stage: int, subjects, head_labels) -> list:
-    """Read the real FLAIRs of ``subjects`` and the label maps.
+def gather_sources(options, plan, subjects, head_labels) -> list:
+    """Read the label maps and the real images of ``subjects``.
 
-    SAMSEG-like label maps found beside 1 mm T1w images in ``--labels`` can be listed under
-    ``--head-labels`` too: any whole-head map with FreeSurfer's numbers serves.
+    SAMSEG's maps found in ``--labels`` can be listed under ``--head-labels`` too: any whole-head
+    map with FreeSurfer's numbers serves.
     """
-    from training import deepgrai, sources
+    from training import sources
 
-    crop = CROP_MM if stage == 2 else None
-    found = [sources.label_source(path, crop) for path in head_labels]
+    found = [sources.label_source(path, plan.crop_mm) for path in head_labels]
     if options.data is not None and subjects:
-        voxel_mm = deepgrai.STAGES[stage]["input"]["voxel_mm"]
-        found += sources.find_real_sources(
-            options.data, options.labels, options.transforms, subjects,
-            crop_mm=crop, voxel_mm=voxel_mm,
-        )  # fmt: skip
+        numbers = tuple(options.thalamus_labels)
+        labels = sources.LabelFiles(
+            options.labels, options.segmentation, options.transforms, numbers
+        )
+        geometry = (plan.crop_mm, plan.input["voxel_mm"], plan.label_groups, numbers)
+        files = sources.find_real_files(options.data, labels, subjects, plan.suffix)
+        found += [sources.real_source(one, *geometry) for one in files]
     return found
 
 
 def build_task(options):
     """The Task of the network named on the command line, and what its model card says of it."""
     from networks.unet import build_unet
-    from training import deepgrai
+    from training.lesions import read_lesion_shapes
     from training.loop import Task
+    from training.networks import NETWORKS
+    from training.sampling import Sampler
 
-    stage = NETWORKS[options.network]
-    architecture = {
-        "channels": options.channels or deepgrai.STAGES[stage]["architecture"]["channels"],
-        "residual_units": options.residual_units,
+    lesions = read_lesion_shapes(options.lesion_masks) if options.lesion_masks else None
+    plan = NETWORKS[options.network](options.patch, lesions)
+    architecture = plan.architecture | {
+        name: value
+        for name, value in (
+            ("channels", options.channels),
+            ("residual_units", options.residual_units),
+        )
+        if value is not None
     }
-    sources = gather_sources(options, stage, options.participant_label, options.head_labels)
+    sources = gather_sources(options, plan, options.participant_label, options.head_labels)
     if not sources:
         raise SystemExit("msmorph-train: no training source found; give --head-labels or --data")
     LOGGER.info("%d sources: %s", len(sources), ", ".join(s.name for s in sources))
-    held_out = gather_sources(options, stage, options.validation_label, []) or sources
-    exam = deepgrai.Sampler(held_out, stage, options.seed + 1_000_003, 8)
+    held_out = gather_sources(options, plan, options.validation_label, []) or sources
+    exam = Sampler(held_out, plan.recipe, options.seed + 1_000_003, 8)
 
     def samples(start, length):
-        return deepgrai.Sampler(
-            sources, stage, options.seed, length, options.real_fraction, start=start
+        return Sampler(
+            sources, plan.recipe, options.seed, length, options.real_fraction, start=start
         )
 
     network = build_unet(architecture)
@@ -90,12 +103,13 @@ def build_task(options):
         from safetensors.torch import load_file
 
         network.load_state_dict({k: v.float() for k, v in load_file(options.start_from).items()})
-    validate = deepgrai.validation_dice([exam[i] for i in range(len(exam))])
+    pairs = [exam[i] for i in range(len(exam))]
     described = {
-        "task": {"architecture": architecture, "input": deepgrai.STAGES[stage]["input"]},
+        "task": {"architecture": architecture, "input": plan.input},
         "sources": [source.name for source in sources],
     }
-    return Task(options.network, network, samples, deepgrai.soft_dice_loss, validate), described
+    task = Task(options.network, network, samples, plan.loss, plan.validate(pairs), pairs[:2])
+    return task, described
 
 
 def main(argv=None) -> int:
@@ -117,7 +131,7 @@ def main(argv=None) -> int:
     settings = Settings(
         steps=options.steps, minutes=options.minutes, batch=options.batch,
         learning_rate=options.learning_rate, schedule=options.schedule,
-        workers=options.workers, device=options.device,
+        workers=options.workers, device=options.device, validate_every=options.validate_every,
     )  # fmt: skip
     task, described = build_task(options)
     trainer = Trainer(task, settings, options.output)

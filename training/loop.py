@@ -8,10 +8,12 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+
+from training.pictures import save_picture
 
 LOGGER = logging.getLogger("msmorph.train")
 
@@ -22,7 +24,8 @@ class Task:
 
     ``samples(start, length)`` returns a dataset whose first item is training sample ``start``;
     ``loss(prediction, target)`` a scalar tensor; ``validate(network)`` a score, higher is
-    better, with the network in evaluation mode and gradients off.
+    better, with the network in evaluation mode and gradients off. ``pictured`` are the pairs
+    (image, target) shown in ``progress.png`` at every validation.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Task:
     samples: Callable[[int, int], torch.utils.data.Dataset]
     loss: Callable
     validate: Callable[[torch.nn.Module], float]
+    pictured: list = field(default_factory=list)
 
 
 @dataclass
@@ -152,6 +156,8 @@ class Trainer:
         network = self.averaged.module.eval()
         with torch.no_grad(), torch.autocast(self.settings.device.split(":")[0], torch.bfloat16):
             score = self.task.validate(network)
+            if self.task.pictured:
+                save_picture(network, self.task.pictured, self.output / "progress.png")
         if self.settings.schedule == "plateau":
             self.scheduler.step(score)
         self.best = max(self.best, score)

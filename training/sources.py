@@ -1,4 +1,4 @@
-"""Training sources: label maps to synthesise images from, and real FLAIRs with weak labels."""
+"""Training sources: label maps to synthesise images from, and real images with weak labels."""
 
 from __future__ import annotations
 
@@ -24,19 +24,38 @@ class Volume:
 
     def __post_init__(self):
         self.data = np.array(self.data, order="C")  # torch wants it writable and unflipped
+        self._tensors = {}
+
+    def on(self, device):
+        """The data as a tensor on a device, moved there once."""
+        import torch
+
+        if device not in self._tensors:
+            self._tensors[device] = torch.from_numpy(self.data).to(device)
+        return self._tensors[device]
 
 
 @dataclass
 class Source:
-    """One head: its label map or its image, its thalamus map, and where things lie (world mm)."""
+    """One head: its label map, its image if real, its thalamus map, and places (world mm)."""
 
     name: str
     axes: np.ndarray
     thalamus_centre_mm: np.ndarray
+    side_centres_mm: np.ndarray  # (2, 3): left, right thalamus
     brain_centre_mm: np.ndarray
     thalamus: Volume
     labels: Volume | None = None
     image: Volume | None = None
+
+
+def _side_masks(labels: np.ndarray, path: Path) -> list[np.ndarray]:
+    """Masks of the left and the right thalamus; ValueError when the map lacks one."""
+    masks = [labels == number for number in THALAMUS_LABELS]
+    for number, mask in zip(THALAMUS_LABELS, masks, strict=True):
+        if not mask.any():
+            raise ValueError(f"{path} has no thalamus of label {number} (10 is left, 49 right)")
+    return masks
 
 
 def _centroid_mm(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -67,6 +86,7 @@ def label_source(path: Path, crop_mm: float | None) -> Source:
     labels = np.asarray(image.dataobj).astype(np.int16)
     thalamus = np.isin(labels, THALAMUS_LABELS)
     centre = _centroid_mm(thalamus, image.affine)
+    sides = np.stack([_centroid_mm(mask, image.affine) for mask in _side_masks(labels, path)])
     brain_centre = _centroid_mm(_is_brain(labels), image.affine)
     affine = image.affine
     if crop_mm is not None:
@@ -76,6 +96,7 @@ def label_source(path: Path, crop_mm: float | None) -> Source:
         name=Path(path).name.split("_dseg")[0],
         axes=image_axes(affine),
         thalamus_centre_mm=centre,
+        side_centres_mm=sides,
         brain_centre_mm=brain_centre,
         thalamus=Volume(np.isin(labels, THALAMUS_LABELS).astype(np.float32), inverse),
         labels=Volume(labels, inverse),
@@ -94,71 +115,164 @@ def read_itk_affine(path: Path) -> np.ndarray:
     return flip @ matrix @ flip
 
 
-def real_source(
-    flair: Path,
-    labels: Path,
-    flair_to_labels: np.ndarray,
-    crop_mm: float | None,
-    voxel_mm: tuple[float, float, float],
-) -> Source:
-    """Read a real FLAIR with labels drawn on another image of the same head.
+def resample_labels(labels: np.ndarray, affine: np.ndarray, numbers, voxel_mm: float = 1.0):
+    """Label map on isotropic voxels, so that thick slices leave no steps in a training target.
 
-    ``flair_to_labels`` takes world points of the FLAIR to world points of the label map (4x4
-    RAS). ``voxel_mm`` is the network's grid, for antialiasing.
+    ``numbers`` are groups of labels; every group is interpolated linearly and the largest share
+    wins a voxel, which then carries the group's first number; holes go to the last group. Returns
+    (labels int16, affine).
     """
-    image = nib.as_closest_canonical(nib.load(flair))
-    teacher = nib.load(labels)
-    label_data = np.asarray(teacher.dataobj)
-    back = np.linalg.inv(flair_to_labels)
-    centre, brain_centre = (
-        (back @ np.append(_centroid_mm(mask, teacher.affine), 1))[:3]
-        for mask in (np.isin(label_data, THALAMUS_LABELS), _is_brain(label_data))
+    from scipy.ndimage import affine_transform, binary_fill_holes
+
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    scale = voxel_mm / zooms
+    shape = np.ceil(np.array(labels.shape) / scale).astype(int)
+    offset = (scale - 1) / 2
+
+    def share_of(mask):
+        matrix = np.diag(scale)
+        return affine_transform(mask.astype(np.float32), matrix, offset, tuple(shape), order=1)
+
+    resampled = np.zeros(shape, np.int16)
+    best = share_of(~np.isin(labels, np.concatenate(numbers)))
+    for group in numbers:
+        share = share_of(np.isin(labels, group))
+        resampled[share > best] = group[0]
+        best = np.maximum(best, share)
+    # A tool's label map has holes; inside the head they are no background.
+    resampled[binary_fill_holes(resampled > 0) & (resampled == 0)] = numbers[-1][0]
+    fine = affine.copy()
+    fine[:3, :3] = affine[:3, :3] * scale
+    fine[:3, 3] = affine[:3, :3] @ offset + affine[:3, 3]
+    return resampled, fine
+
+
+@dataclass
+class RealFiles:
+    """Files of a real image with labels drawn on the T1w of the same head.
+
+    ``to_labels`` takes world points of the image to world points of the label map (4x4 RAS).
+    """
+
+    image: Path
+    labels: Path
+    to_labels: np.ndarray
+
+
+def _renumber(labels: np.ndarray, thalamus_numbers: tuple[int, int]) -> np.ndarray:
+    """Labels with the thalami under FreeSurfer's numbers."""
+    renumbered = labels.astype(np.int16)
+    for given, wanted in zip(thalamus_numbers, THALAMUS_LABELS, strict=True):
+        renumbered[labels == given] = wanted
+    return renumbered
+
+
+def real_source(
+    files: RealFiles, crop_mm, voxel_mm, label_groups=None, thalamus_numbers=THALAMUS_LABELS
+) -> Source:
+    """Read a real image and its labels as a source.
+
+    ``crop_mm`` see label_source; ``voxel_mm`` is the network's grid, for antialiasing;
+    ``label_groups`` the groups of labels to keep as a label map on 1 mm voxels (see
+    resample_labels), None keeps the thalamus only. Raises ValueError for labels that lack a
+    thalamus or, where groups are asked, one of them.
+    """
+    image = nib.as_closest_canonical(nib.load(files.image))
+    teacher = nib.as_closest_canonical(nib.load(files.labels))
+    label_data = _renumber(np.asarray(teacher.dataobj), thalamus_numbers)
+    back = np.linalg.inv(files.to_labels)
+    to_teacher = np.linalg.inv(teacher.affine) @ files.to_labels
+    masks = [
+        np.isin(label_data, THALAMUS_LABELS), _is_brain(label_data),
+        *_side_masks(label_data, files.labels),
+    ]  # fmt: skip
+    centre, brain_centre, *sides = (
+        (back @ np.append(_centroid_mm(mask, teacher.affine), 1))[:3] for mask in masks
     )
     zooms = np.asarray(image.header.get_zooms()[:3], float)
     data = antialias(image.get_fdata(dtype=np.float32), zooms, np.asarray(voxel_mm))
     affine = image.affine
     if crop_mm is not None:
         data, affine = _crop(data, affine, centre, crop_mm)
-    thalamus = np.isin(label_data, THALAMUS_LABELS).astype(np.float32)
+    labels = None
+    if label_groups is not None:
+        if not all(np.isin(group, label_data).any() for group in label_groups):
+            raise ValueError(
+                f"{files.labels} lacks structures this network learns; it needs labels of the"
+                " whole head (FreeSurfer's numbers), as SAMSEG or SynthSeg make them"
+            )
+        resampled, fine = resample_labels(label_data, teacher.affine, label_groups)
+        labels = Volume(resampled, np.linalg.inv(fine) @ files.to_labels)
     return Source(
-        name=Path(flair).name.split("_FLAIR")[0],
+        name=Path(files.image).name.split(".")[0],
         axes=image_axes(affine),
         thalamus_centre_mm=centre,
+        side_centres_mm=np.stack(sides),
         brain_centre_mm=brain_centre,
-        thalamus=Volume(thalamus, np.linalg.inv(teacher.affine) @ flair_to_labels),
+        thalamus=Volume(masks[0].astype(np.float32), to_teacher),
+        labels=labels,
         image=Volume(data, np.linalg.inv(affine)),
     )
 
 
-def find_real_sources(
-    bids_dir: Path, labels_dir: Path, transforms_dir: Path | None, subjects, **geometry
-) -> list[Source]:
-    """Every FLAIR of ``subjects`` whose T1w has labels in ``labels_dir`` (``space-T1w_*_dseg``).
+@dataclass
+class LabelFiles:
+    """Where labels are: derivatives folder, ``seg-`` entity ("" for any), alignments, numbers.
 
-    The alignment is ``*_from-T1w_to-FLAIR_mode-image_xfm.txt`` (ITK) of ``transforms_dir``, or,
-    where there is none and both images share a grid, the identity.
+    ``thalamus_numbers`` are those of the left and the right thalamus; all others are FreeSurfer's.
     """
-    sources = []
-    for flair in sorted(Path(bids_dir).glob("sub-*/**/anat/*_FLAIR.nii.gz")):
-        folder = flair.parent.relative_to(bids_dir)
-        if folder.parts[0].removeprefix("sub-") not in subjects:
+
+    folder: Path
+    segmentation: str = ""
+    transforms: Path | None = None
+    thalamus_numbers: tuple[int, int] = THALAMUS_LABELS
+
+    def beside(self, image: Path, folder: Path, suffix: str) -> RealFiles | None:
+        """Labels of an image: drawn in its own space, or else on the T1w of the same head."""
+        prefix = image.name.removesuffix(f"_{suffix}.nii.gz")
+        seg = f"seg-{self.segmentation}_" if self.segmentation else ""
+        for space in (suffix, "T1w"):
+            names = f"{prefix}_space-{space}_{seg}*dseg.nii.gz"
+            dsegs = sorted((self.folder / folder).glob(names))
+            if len(dsegs) > 1:
+                known = ", ".join(path.name for path in dsegs)
+                raise ValueError(f"{image.name} has several label files ({known}); name one seg-")
+            if dsegs:
+                matrix = np.eye(4) if space == suffix else self._to_t1w(folder, prefix, suffix)
+                return RealFiles(image, dsegs[0], _checked(matrix, image, dsegs[0], suffix))
+        return None
+
+    def _to_t1w(self, folder: Path, prefix: str, suffix: str) -> np.ndarray | None:
+        if self.transforms is None:
+            return None
+        files = sorted((self.transforms / folder).glob(f"{prefix}_from-T1w_to-{suffix}_*.txt"))
+        return read_itk_affine(files[0]) if files else None
+
+
+def _checked(matrix, image: Path, labels: Path, suffix: str) -> np.ndarray:
+    if matrix is not None:
+        return matrix
+    if nib.load(image).shape != nib.load(labels).shape:
+        raise ValueError(
+            f"{image} and its labels do not share a grid and no transform from T1w to {suffix} was"
+            " found; register them first"
+        )
+    return np.eye(4)
+
+
+def find_real_files(bids_dir: Path, labels: LabelFiles, subjects, suffix: str) -> list[RealFiles]:
+    """Every image (``suffix`` FLAIR or T1w) of ``subjects`` that has labels.
+
+    Labels are ``*_space-SUFFIX_*dseg.nii.gz`` or ``*_space-T1w_*dseg.nii.gz``. The alignment of a
+    FLAIR with labels on the T1w is ``*_from-T1w_to-FLAIR_mode-image_xfm.txt`` (ITK), or, where
+    there is none and both share a grid, the identity. Raises ValueError when they do not.
+    """
+    found = []
+    for image in sorted(Path(bids_dir).glob(f"sub-*/**/anat/*_{suffix}.nii.gz")):
+        folder = image.parent.relative_to(bids_dir)
+        if folder.parts[0].removeprefix("sub-") not in subjects or "_ce-" in image.name:
             continue
-        prefix = flair.name.removesuffix("_FLAIR.nii.gz")
-        dsegs = sorted((Path(labels_dir) / folder).glob(f"{prefix}_space-T1w_*dseg.nii.gz"))
-        if not dsegs:
-            continue
-        transform = None
-        if transforms_dir is not None:
-            found = sorted(
-                (Path(transforms_dir) / folder).glob(f"{prefix}_from-T1w_to-FLAIR_*.txt")
-            )
-            transform = read_itk_affine(found[0]) if found else None
-        if transform is None:
-            if nib.load(flair).shape != nib.load(dsegs[0]).shape:
-                raise ValueError(
-                    f"{flair} and its labels do not share a grid and no transform from T1w to"
-                    " FLAIR was found; register them first"
-                )
-            transform = np.eye(4)
-        sources.append(real_source(flair, dsegs[0], transform, **geometry))
-    return sources
+        files = labels.beside(image, folder, suffix)
+        if files is not None:
+            found.append(files)
+    return found

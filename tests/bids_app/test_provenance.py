@@ -55,6 +55,14 @@ def test_copies_tables_of_the_subjects_processed(dataset, tmp_path):
     assert not (out / "sub-02").exists()
 
 
+def test_a_sessions_dictionary_comes_only_with_a_table(dataset, tmp_path):
+    (dataset / "sessions.json").write_text("{}")
+    provenance.copy_tables(tmp_path, dataset, ["99"])
+    assert not (tmp_path / "sessions.json").exists()
+    provenance.copy_tables(tmp_path, dataset, ["01"])
+    assert (tmp_path / "sessions.json").is_file()
+
+
 def test_repeats_itself_and_keeps_what_others_ignore(dataset, tmp_path):
     out = tmp_path / "out"
     provenance.write_dataset_description(out, dataset, ["thalamus"])

@@ -43,3 +43,39 @@ def test_training_writes_weights_that_load(label_map, tmp_path):
 def test_no_source_is_said(tmp_path):
     with pytest.raises(SystemExit, match="no training source"):
         cli.main(["deepgrai-stage1", "--output", str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_retraining_on_the_demo_dataset(tmp_path):
+    """The command of docs/training.md on a user's dataset and labels (1 left, 2 right)."""
+    from bids_app.demo.dataset import write_dataset
+
+    write_dataset(tmp_path / "bids", seed=1)
+    out = tmp_path / "run"
+    assert cli.main([
+        "deepgrai-stage1", "--output", str(out), "--data", str(tmp_path / "bids"),
+        "--labels", str(tmp_path / "bids/derivatives/truth"), "--segmentation", "thalamus",
+        "--thalamus-labels", "1", "2", "--participant-label", "sub-01", "--validation-label", "02",
+        "--channels", "2", "2", "2", "2", "2", "--steps", "2", "--batch", "1", "--workers", "0",
+    ]) == 0  # fmt: skip
+    card = json.loads((out / "deepgrai-stage1.json").read_text())
+    assert card["trained_on"] == ["sub-01_ses-01_FLAIR", "sub-01_ses-02_FLAIR"]
+    assert (out / "progress.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_opfer_network_trains_on_label_maps(tmp_path):
+    labels = np.zeros((90, 90, 80), np.int16)
+    labels[8:82, 8:82, 8:72] = 2
+    labels[30:42, 35:60, 35:50], labels[48:60, 35:60, 35:50] = 10, 49
+    labels[28:34, 62:70, 35:50] = 11
+    path = tmp_path / "box_dseg.nii.gz"
+    nib.Nifti1Image(labels, np.eye(4)).to_filename(path)
+    out = tmp_path / "run"
+    assert cli.main([
+        "opfer-thalamus", "--output", str(out), "--head-labels", str(path), "--patch", "32",
+        "--channels", "2", "2", "2", "2", "2", "--steps", "2", "--batch", "1", "--workers", "0",
+    ]) == 0  # fmt: skip
+    _, card = load_network("opfer-thalamus", out)
+    assert card["architecture"]["out_channels"] == 5
+    assert card["input"]["shape"] == [160, 160, 160]

@@ -1,5 +1,10 @@
 """The training loop: learns, checkpoints, resumes to the same weights."""
 
+import subprocess
+import sys
+import time
+
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -61,3 +66,28 @@ def test_resumed_run_reaches_the_same_weights(tmp_path):
     parts = second.train()
     for name, tensor in load_file(whole).items():
         assert torch.equal(tensor, load_file(parts)[name])
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_to_the_same_weights(tmp_path):
+    """kill -9 in the middle, then --resume: bit for bit the weights of an uninterrupted run."""
+    script = (
+        "import sys, pathlib; from tests.training.test_loop import make_trainer;"
+        "trainer = make_trainer(pathlib.Path(sys.argv[1]), 400);"
+        "trainer.settings.checkpoint_minutes = 0.0005; trainer.resume(); trainer.train()"
+    )
+    words = [sys.executable, "-c", script]
+    subprocess.run([*words, tmp_path / "whole"], check=True)
+    process = subprocess.Popen([*words, tmp_path / "parts"])
+    checkpoint = tmp_path / "parts/checkpoint.pt"
+    end = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "parts/tiny.safetensors").exists()
+    assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 400
+    subprocess.run([*words, tmp_path / "parts"], check=True)
+    whole, parts = (load_file(tmp_path / name / "tiny.safetensors") for name in ("whole", "parts"))
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, parts[name])

@@ -1,0 +1,42 @@
+"""A picture of training: what the network sees, what it should say and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+
+def classes_of(target_or_logits, logits: bool):
+    """Class numbers (X, Y, Z) of a target or of logits (C, X, Y, Z); C is 1 for a binary task."""
+    if target_or_logits.shape[0] > 1:
+        return target_or_logits.argmax(0)
+    return (target_or_logits[0] > 0).long() if logits else target_or_logits[0].round().long()
+
+
+def save_picture(network, samples: list, path: Path) -> None:
+    """Write a PNG with a row a sample: image, target and prediction in the fullest axial slice."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(len(samples), 3, figsize=(9, 3.2 * len(samples)), squeeze=False)
+    for row, (image, target) in zip(axes, samples, strict=True):
+        truth = classes_of(target, logits=False)
+        found = classes_of(network(image[None])[0].float(), logits=True)
+        wanted = (truth == 1) | (truth == 2) if truth.max() > 1 else truth == 1
+        z = int(wanted.sum((0, 1)).argmax())
+        for axis, layer, name in zip(
+            row, (None, truth, found), ("image", "label", "found"), strict=True
+        ):
+            axis.imshow(image[0, :, :, z].T.numpy(), cmap="gray", origin="lower")
+            if layer is not None:
+                shown = layer[:, :, z].T.float()
+                shown[shown == 0] = torch.nan
+                axis.imshow(shown.numpy(), cmap="tab10", vmin=0, vmax=9, alpha=0.5, origin="lower")
+            axis.set_title(name, fontsize=8)
+            axis.axis("off")
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+    plt.close(figure)

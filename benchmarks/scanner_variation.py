@@ -68,14 +68,17 @@ def bias_field(shape, strength: float, rng) -> np.ndarray:
 
 
 def scan(image: nib.Nifti1Image, scanner: dict, rng) -> nib.Nifti1Image:
-    """Contrast curve, bias field and Rician noise of a scanner on an acquired image."""
+    """Contrast curve, bias field and Rician noise of a scanner on an acquired image.
+
+    What is zero stays zero: a removed skull is removed after the scan, with its noise.
+    """
     data = np.clip(image.get_fdata(dtype=np.float32), 0, None)
     top = np.percentile(data[data > 0], 99)
     signal = top * (data / top) ** scanner["gamma"] * scanner["bias"]
     noise = NOISE[scanner["tesla"]] * scanner["noise"] * top
     real = signal + noise * rng.standard_normal(signal.shape, dtype=np.float32)
     magnitude = np.hypot(real, noise * rng.standard_normal(signal.shape, dtype=np.float32))
-    scaled = np.rint(magnitude * 1000 / top).astype(np.int16)
+    scaled = np.rint(np.where(data > 0, magnitude, 0) * 1000 / top).astype(np.int16)
     return nib.Nifti1Image(scaled, image.affine)
 
 

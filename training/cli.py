@@ -95,15 +95,16 @@ def build_task(options):
 
     def samples(start, length):
         return Sampler(
-            sources, plan.recipe, options.seed, length, options.real_fraction, start=start
-        )
+            sources, plan.recipe, options.seed, length, options.real_fraction, start=start,
+            device=options.device,
+        )  # fmt: skip
 
     network = build_unet(architecture)
     if options.start_from:
         from safetensors.torch import load_file
 
         network.load_state_dict({k: v.float() for k, v in load_file(options.start_from).items()})
-    pairs = [exam[i] for i in range(len(exam))]
+    pairs = [tuple(part.to(options.device) for part in exam[i]) for i in range(len(exam))]
     described = {
         "task": {"architecture": architecture, "input": plan.input},
         "sources": [source.name for source in sources],
@@ -123,15 +124,19 @@ def main(argv=None) -> int:
     options.validation_label = [re.sub("^sub-", "", s) for s in options.validation_label]
     import torch
 
+    from networks.memory import keep_freed_memory
     from training.card import write_card
     from training.loop import Settings, Trainer
 
+    keep_freed_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     settings = Settings(
         steps=options.steps, minutes=options.minutes, batch=options.batch,
         learning_rate=options.learning_rate, schedule=options.schedule,
-        workers=options.workers, device=options.device, validate_every=options.validate_every,
+        # On a GPU the samples are made there too, which processes forked from this one cannot do.
+        workers=options.workers if options.device == "cpu" else 0,
+        device=options.device, validate_every=options.validate_every,
     )  # fmt: skip
     task, described = build_task(options)
     trainer = Trainer(task, settings, options.output)

@@ -23,14 +23,14 @@ def save_picture(network, samples: list, path: Path) -> None:
 
     figure, axes = plt.subplots(len(samples), 3, figsize=(9, 3.2 * len(samples)), squeeze=False)
     for row, (image, target) in zip(axes, samples, strict=True):
-        truth = classes_of(target, logits=False)
-        found = classes_of(network(image[None])[0].float(), logits=True)
+        truth = classes_of(target, logits=False).cpu()
+        found = classes_of(network(image[None])[0].float(), logits=True).cpu()
         wanted = (truth == 1) | (truth == 2) if truth.max() > 1 else truth == 1
         z = int(wanted.sum((0, 1)).argmax())
         for axis, layer, name in zip(
             row, (None, truth, found), ("image", "label", "found"), strict=True
         ):
-            axis.imshow(image[0, :, :, z].T.numpy(), cmap="gray", origin="lower")
+            axis.imshow(image[0, :, :, z].T.cpu().numpy(), cmap="gray", origin="lower")
             if layer is not None:
                 shown = layer[:, :, z].T.float()
                 shown[shown == 0] = torch.nan

@@ -20,7 +20,7 @@ _FILE = Path(__file__).with_name("data") / "boilerplate.bib"
 _CITATION = re.compile(r"\[(@[\w]+(?:; ?@[\w]+)*)\]")
 _ENTRY = re.compile(r"^@(\w+)\{(\w+),\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+) = \{(.*)\},?$", re.MULTILINE)
-_ACCENTS = {r"{\u{a}}": "ă", r"{\"e}": "ë", r"{\'e}": "é"}
+_ACCENTS = {r"{\u{a}}": "ă", r"{\"e}": "ë", r"{\'e}": "é", r"{\"u}": "ü"}
 _TEX_SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
 }  # fmt: skip
@@ -43,8 +43,10 @@ def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraph
 
         versions = environment()
     parts = [("", _general(versions)), ("Anatomical images", _anatomical(config, versions))]
-    if "thalamus" in config.tasks:
-        parts.append(("Thalamus volume on FLAIR", _thalamus(config, versions)))
+    if "thalamus" in config.tasks and "flair" not in config.ignore:
+        parts.append(("Thalamus volume on FLAIR", _thalamus_flair(versions)))
+    if "thalamus" in config.tasks and "t1w" not in config.ignore:
+        parts.append(("Thalamus and intracranial volume on T1w", _thalamus_t1w(versions)))
     parts.append(("Software", _software(config, versions)))
     return parts
 
@@ -92,19 +94,41 @@ def _anatomical(config: Any, versions: Mapping[str, str]) -> str:
     )
 
 
-def _thalamus(config: Any, versions: Mapping[str, str]) -> str:
+def _thalamus_flair(versions: Mapping[str, str]) -> str:
     return (
         "The thalamus was segmented on the bias-corrected FLAIR alone, by a reimplementation of "
         "DeepGRAI [@dwyer2021deepgrai]: a first 3D U-Net finds the thalamus on a coarse grid "
         "(2 mm), and a second one outlines it on a fine grid (0.5 mm) around that place. "
         "The networks are our own, not the authors': they were trained on real images and on "
         "images synthesised from label maps with random contrast, resolution and artefacts "
-        "[@billot2023synthseg]; their model cards list the data. They were run with PyTorch "
-        f"({_with(versions, 'torch')}) and MONAI [@cardoso2022monai] "
-        f"({_with(versions, 'monai')}). The probability map was brought back to the FLAIR's grid. "
+        "[@billot2023synthseg]; their model cards list the data. They were run with "
+        f"{_libraries(versions)}. The probability map was brought back to the FLAIR's grid. "
         "Volumes are given for the voxels with a probability of at least 0.5 and as the sum of the "
         "probabilities, for each hemisphere; the plane between the two was found from the "
         "segmentation. Implausible volumes were set to n/a."
+    )
+
+
+def _thalamus_t1w(versions: Mapping[str, str]) -> str:
+    return (
+        "Thalami, other deep grey matter (caudate, putamen, pallidum and accumbens) and the "
+        "remaining intracranial space were segmented on the bias-corrected T1w of the whole head, "
+        "by a reimplementation of a published 3D convolutional network [@opfer2023thalamus]: an "
+        "encoder and decoder with residual blocks that looks at patches of 160 mm on a 1 mm grid. "
+        "The network is our own, not the authors'; its model card lists what it was trained on. It "
+        f"was run with {_libraries(versions)} on the head and on its mirror image, and the "
+        "probabilities were averaged. Left and right are classes of the network. Thalamus "
+        "volumes are given for the voxels whose most probable class is thalamus and as the sum of "
+        "the probabilities; deep grey matter (with the thalami) and intracranial volume are sums "
+        "of probabilities. Implausible volumes, and the intracranial volume of heads cut by the "
+        "field of view and of images without a skull, were set to n/a."
+    )
+
+
+def _libraries(versions: Mapping[str, str]) -> str:
+    return (
+        f"PyTorch ({_with(versions, 'torch')}) and MONAI [@cardoso2022monai] "
+        f"({_with(versions, 'monai')})"
     )
 
 

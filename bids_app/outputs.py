@@ -11,12 +11,13 @@ from bids_app.config import Config
 from bids_app.failures import workflow_name
 from bids_app.query import BRAIN, SessionInputs
 from bids_app.sinks import DerivativesDataSink
+from interfaces.drawing import PALETTE
 from interfaces.figures import MaskMosaic, RegistrationMosaic
 from interfaces.measures import SaveMeasures
 from workflows.session import init_session_wf
 
-THALAMUS_LUT = Path(__file__).with_name("data") / "thalamus_dseg.tsv"
-THALAMUS_COLORS = ("#ff9f1c", "#2ec4f1")
+TABLES = Path(__file__).with_name("data")
+SEGMENTATIONS = {"flair": "deepgrai", "t1w": "opfer"}  # contrast -> seg- entity
 
 
 def measures_folder(config: Config, session: SessionInputs) -> Path:
@@ -33,7 +34,7 @@ def init_single_session_wf(config: Config, session: SessionInputs, cards: list[d
     workflow = init_session_wf(
         contrasts=tuple(images),
         tasks=tuple(config.tasks),
-        weights_sha256=[card["sha256"] for card in cards],
+        weights_sha256={card["name"]: card["sha256"] for card in cards},
         model_dir=str(config.model_dir) if config.model_dir else None,
         device=config.device,
         skull_strip=config.skull_strip,
@@ -67,7 +68,8 @@ class _Outputs:
     def __init__(self, workflow, config, session, images):
         self.workflow, self.config, self.session, self.images = workflow, config, session, images
         self.anatomical = workflow.get_node("anatomical_wf")
-        self.thalamus = workflow.get_node("thalamus_wf")
+        branches = {c: workflow.get_node(f"thalamus_{c}_wf") for c in SEGMENTATIONS}
+        self.thalamus = {c: branch for c, branch in branches.items() if branch is not None}
         self.reference = next(iter(images))
 
     def connect_all(self) -> None:
@@ -78,8 +80,12 @@ class _Outputs:
                 self._coregistration(contrast)
         self._template()
         self._measures()
-        if self.thalamus is not None:
-            self._thalamus()
+        for contrast in self.thalamus:
+            self._segmentation(contrast)
+        if "flair" in self.thalamus:
+            self._flair_figure()
+        if "t1w" in self.thalamus:
+            self._t1w_figures()
 
     def _uri(self, contrast: str) -> str:
         return f"bids:raw:{self.images[contrast].relative_to(self.config.bids_dir).as_posix()}"
@@ -223,42 +229,66 @@ class _Outputs:
             SaveMeasures(columns, path=str(path)), name=f"save_{name}", run_without_submitting=True
         )
 
-    def _thalamus(self) -> None:
+    def _segmentation(self, contrast: str) -> None:
+        """Labels, their table, the probability of thalamus and the measures of one branch."""
+        branch, name = self.thalamus[contrast], f"thalamus_{contrast}"
         origin = {
-            "SpatialReference": self._uri("flair"),
-            "Sources": [self._uri("flair")],
+            "SpatialReference": self._uri(contrast),
+            "Sources": [self._uri(contrast)],
             "RandomSeed": self.config.random_seed,
         }
-        common = {"space": "FLAIR", "segmentation": "deepgrai"}
+        common = {"space": BRAIN[contrast], "segmentation": SEGMENTATIONS[contrast]}
         outputs = {
-            "probseg": {"label": "thalamus"},
-            "dseg": {},
+            "probseg": ("thalamus_probseg", {"label": "thalamus"}),
+            "dseg": ("dseg", {}),
         }
-        for suffix, entities in outputs.items():
+        for suffix, (field, entities) in outputs.items():
             sink = self._sink(
-                f"ds_thalamus_{suffix}", "flair", self.thalamus, f"outputnode.thalamus_{suffix}",
+                f"ds_{name}_{suffix}", contrast, branch, f"outputnode.{field}",
                 image=True, suffix=suffix, **common, **entities, **origin,
             )  # fmt: skip
-            self.workflow.connect(self.thalamus, "outputnode.meta", sink, "meta_dict")
+            self.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
         table = pe.Node(
             niu.Function(function=_label_table, output_names=["lut"]),
-            name="thalamus_lut",
+            name=f"{name}_lut",
             run_without_submitting=True,
         )
-        table.inputs.lut = str(THALAMUS_LUT)
-        self.workflow.connect(self.thalamus, "outputnode.thalamus_dseg", table, "dseg")
-        self._sink("ds_thalamus_lut", "flair", table, "lut", suffix="dseg", **common)
-        save = self._save("thalamus")
-        figure = self._figure(
+        table.inputs.lut = str(TABLES / f"{SEGMENTATIONS[contrast]}_dseg.tsv")
+        self.workflow.connect(branch, "outputnode.dseg", table, "dseg")
+        self._sink(f"ds_{name}_lut", contrast, table, "lut", suffix="dseg", **common)
+        self.workflow.connect(branch, "outputnode.measures", self._save(name), "measures")
+
+    def _flair_figure(self) -> None:
+        self._label_figure(
             MaskMosaic(
                 labels=["left thalamus", "right thalamus"], values=[1, 2],
-                colors=list(THALAMUS_COLORS), title="Thalamus on FLAIR (DeepGRAI)",
-                margin_mm=25.0, axial=10,
+                title="Thalamus on FLAIR (DeepGRAI)", margin_mm=25.0, axial=10,
             ),
-            "thalamus", "flair", "thalamus",
+            "flair", "thalamus",
         )  # fmt: skip
+
+    def _t1w_figures(self) -> None:
+        names = ["left thalamus", "right thalamus", "other deep grey matter"]
+        self._label_figure(
+            MaskMosaic(
+                labels=names, values=[1, 2, 3],
+                title="Thalamus and deep grey matter on T1w (Opfer's 3D-CNN)",
+                margin_mm=20.0, axial=10,
+            ),
+            "t1w", "deepgray",
+        )  # fmt: skip
+        self._label_figure(
+            MaskMosaic(
+                labels=["intracranial space"], colors=[PALETTE[3]],
+                title="Intracranial space on T1w (Opfer's 3D-CNN)", margin_mm=15.0, axial=8,
+            ),
+            "t1w", "intracranial",
+        )  # fmt: skip
+
+    def _label_figure(self, mosaic: MaskMosaic, contrast: str, desc: str) -> None:
+        """Outlines of a branch's labels on its image."""
+        figure = self._figure(mosaic, f"{desc}_{contrast}", contrast, desc)
         self.workflow.connect([
-            (self.thalamus, save, [("outputnode.measures", "measures")]),
-            (self.thalamus, figure, [("outputnode.thalamus_dseg", "mask_files")]),
-            (self.anatomical, figure, [("outputnode.flair_preproc", "in_file")]),
+            (self.thalamus[contrast], figure, [("outputnode.dseg", "mask_files")]),
+            (self.anatomical, figure, [(f"outputnode.{contrast}_preproc", "in_file")]),
         ])  # fmt: skip

@@ -62,11 +62,12 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
 
 def model_cards(config: Config) -> list[dict]:
     """Verified model cards of the networks that the tasks need, each with its ``name``."""
+    from networks import deepgrai, opfer
     from networks.weights import read_card, verified_weights
 
     names = []
     if "thalamus" in config.tasks:
-        names += ["deepgrai-stage1", "deepgrai-stage2"]
+        names += [*deepgrai.STAGES, opfer.NAME]
     cards = []
     for name in names:
         card = read_card(name, config.model_dir)

@@ -13,7 +13,11 @@ STEPS = {
     "n4": "bias field of {} corrected",
     "to_ref": "{} aligned to the reference image",
 }
-WHOLE = {"ref_to_mni": "aligned to MNI152", "deepgrai": "thalamus segmented (DeepGRAI)"}
+WHOLE = {
+    "ref_to_mni": "aligned to MNI152",
+    "deepgrai": "thalamus on FLAIR segmented (DeepGRAI)",
+    "opfer": "thalamus and intracranial space on T1w segmented (Opfer's 3D-CNN)",
+}
 _SESSION = re.compile(r"\bsub_([a-zA-Z0-9]+?)(?:_ses_([a-zA-Z0-9]+))?_wf\b")
 
 

@@ -257,9 +257,12 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
         return
     reference = suffix_of(session.reference.name) if session.reference else ""
     if session.t1w is None:
-        yield f"No T1w image: the {reference} image is the reference space."
+        yield (
+            f"No T1w image: the {reference} image is the reference space, and thalamus volume on "
+            "T1w and intracranial volume are n/a."
+        )
     if session.flair is None:
-        yield "No FLAIR image: thalamus volume is n/a."
+        yield "No FLAIR image: thalamus volume on FLAIR is n/a."
     if session.t2w is None:
         yield "No T2w image."
     if session.cord and "cord" not in BUILT_TASKS:

@@ -49,6 +49,17 @@ FIGURES = {
         "ventricle (above) and the internal capsule (outside), at equal height on both sides. "
         "Left and right are named in the picture.",
     ),
+    "deepgray": (
+        "Thalamus and deep grey matter on {suffix}",
+        "The thalami as on FLAIR; the other outline should follow caudate, putamen, pallidum and "
+        "accumbens on both sides, with the internal capsule left out between them.",
+    ),
+    "intracranial": (
+        "Intracranial space on {suffix}",
+        "The outline should follow the inside of the skull, with the fluid around the brain and "
+        "down to the foramen magnum. Where it reaches the edge of the picture at the top or the "
+        "sides, the head was cut and the intracranial volume is n/a.",
+    ),
 }
 _CARD_FACTS = {
     "sha256": "SHA-256", "trained_on": "Trained on", "intended_use": "Intended use",

@@ -74,40 +74,55 @@ def split_hemispheres(
 
 
 def thalamus_volumes(probability, mask, side, voxel_mm3: float) -> dict[str, float]:
-    """Volumes in mL by mask and by summed probability (``soft``), and the asymmetry index.
+    """Volumes on FLAIR in mL by mask and by summed probability (``soft``), and the asymmetry.
 
-    The asymmetry is (left - right) / (left + right) of the summed probabilities. Keys are columns
-    of ``*_morph.tsv``.
+    ``probability``, ``mask`` and ``side`` (X, Y, Z) are those of ``split_hemispheres``. Keys are
+    columns of ``*_morph.tsv``.
     """
     ml = voxel_mm3 / 1000
-    hard = {s: float((mask == s).sum() * ml) for s in (LEFT, RIGHT)}
-    soft = {s: float(probability[side == s].sum(dtype=np.float64) * ml) for s in (LEFT, RIGHT)}
-    total = soft[LEFT] + soft[RIGHT]
+    hard = [float((mask == s).sum() * ml) for s in (LEFT, RIGHT)]
+    soft = [float(probability[side == s].sum(dtype=np.float64) * ml) for s in (LEFT, RIGHT)]
+    return columns("flair", hard, soft)
+
+
+def columns(contrast: str, hard, soft) -> dict[str, float]:
+    """Columns of ``*_morph.tsv`` from (left, right) volumes in mL, by mask and by probability.
+
+    ``contrast`` is ``flair`` or ``t1w``. The asymmetry is (left - right) / (left + right) of the
+    summed probabilities, 0 where there is nothing on either side.
+    """
+    total = soft[0] + soft[1]
+    name = f"thalamus_{contrast}"
     return {
-        "thalamus_flair_left_ml": hard[LEFT],
-        "thalamus_flair_right_ml": hard[RIGHT],
-        "thalamus_flair_ml": hard[LEFT] + hard[RIGHT],
-        "thalamus_flair_left_soft_ml": soft[LEFT],
-        "thalamus_flair_right_soft_ml": soft[RIGHT],
-        "thalamus_flair_soft_ml": total,
-        "thalamus_flair_asymmetry": (soft[LEFT] - soft[RIGHT]) / total,
+        f"{name}_left_ml": hard[0],
+        f"{name}_right_ml": hard[1],
+        f"{name}_ml": hard[0] + hard[1],
+        f"{name}_left_soft_ml": soft[0],
+        f"{name}_right_soft_ml": soft[1],
+        f"{name}_soft_ml": total,
+        f"{name}_asymmetry": (soft[0] - soft[1]) / total if total else 0.0,
     }
 
 
 def implausibility(
-    volumes: dict[str, float], slice_thickness_mm: float, centre_shift_mm: float, clipped: bool
+    volume_ml: float,
+    asymmetry: float,
+    slice_thickness_mm: float,
+    clipped: bool,
+    centre_shift_mm: float = 0.0,
 ) -> str:
-    """Why the volumes should not be used, or ``ok``.
+    """Why the volumes of the thalami should not be used, or ``ok``.
 
-    ``centre_shift_mm`` is the distance from the place stage 1 found to the centre of what stage 2
-    segmented; ``clipped`` tells that the segmentation reaches the edge of the field of view.
+    ``volume_ml`` is that of both by mask; ``clipped`` tells that the segmentation reaches the edge
+    of the field of view; ``centre_shift_mm`` is the distance from the place stage 1 found to the
+    centre of what stage 2 segmented, where there are two stages.
     """
-    total = volumes["thalamus_flair_ml"]
     if slice_thickness_mm > THICKEST_SLICE_MM:
         return f"slices of {slice_thickness_mm:.1f} mm are thicker than {THICKEST_SLICE_MM} mm"
-    if not PLAUSIBLE_ML[0] <= total <= PLAUSIBLE_ML[1]:
-        return f"volume of {total:.1f} mL is outside {PLAUSIBLE_ML[0]:.0f}-{PLAUSIBLE_ML[1]:.0f} mL"
-    if abs(volumes["thalamus_flair_asymmetry"]) > LARGEST_ASYMMETRY:
+    if not PLAUSIBLE_ML[0] <= volume_ml <= PLAUSIBLE_ML[1]:
+        low, high = PLAUSIBLE_ML
+        return f"volume of {volume_ml:.1f} mL is outside {low:.0f}-{high:.0f} mL"
+    if not abs(asymmetry) <= LARGEST_ASYMMETRY:
         return "one side is less than 60% of the other"
     if clipped:
         return "the thalamus is cut by the edge of the field of view"

@@ -3,8 +3,8 @@
 A fully convolutional encoder-decoder with residual blocks, instance normalisation and four
 reductions looks at patches of 160x160x160 mm at 1 mm (Fig. 1) and knows five classes: background,
 left thalamus, right thalamus, other deep grey matter and the remaining total intracranial volume.
-Different from the paper: the patches slide over the whole head, and every class is also given as a
-summed probability.
+Different from the paper: the patches slide over the whole head, the head is seen a second time
+mirrored, and every class is also given as a summed probability.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from networks.geometry import (
 )
 
 NAME = "opfer-thalamus"
+MIRRORED_CLASSES = (0, 2, 1, 3, 4)  # background first; left and right thalamus exchanged
 CLASSES = ("left_thalamus", "right_thalamus", "deep_gray_matter", "intracranial")
 # The whole intracranial space of large heads, with room for an off-centre brain mask.
 CANVAS = InputGrid((192, 224, 208), (1.0, 1.0, 1.0))
@@ -74,12 +75,17 @@ def _slide(data, affine, canvas_affine, network, card, device) -> np.ndarray:
     from monai.inferers import sliding_window_inference
 
     volume = normalise(resample_to_grid(data, affine, CANVAS, canvas_affine)).to(device)
-    with torch.inference_mode():
+
+    def segment(head):
         logits = sliding_window_inference(
-            volume[None, None], tuple(card["input"]["shape"]), sw_batch_size=1, predictor=network,
+            head[None, None], tuple(card["input"]["shape"]), sw_batch_size=1, predictor=network,
             overlap=0.25, mode="gaussian",
         )  # fmt: skip
-        fine = torch.softmax(logits[0], dim=0)[1:].cpu().numpy()
+        return torch.softmax(logits[0], dim=0)
+
+    with torch.inference_mode():
+        mirrored = segment(volume.flip(0)).flip(1)[list(MIRRORED_CLASSES)]
+        fine = ((segment(volume) + mirrored) / 2)[1:].cpu().numpy()
     return _keep_largest_head(fine)
 
 

@@ -6,14 +6,14 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from workflows.anatomical import init_anatomical_wf
-from workflows.thalamus import init_thalamus_wf
+from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
 
 def init_session_wf(
     *,
     contrasts: tuple[str, ...],
     tasks: tuple[str, ...] = ("thalamus",),
-    weights_sha256: list[str] | None = None,
+    weights_sha256: dict[str, str],
     model_dir: str | None = None,
     device: str = "cpu",
     skull_strip: str = "auto",
@@ -27,13 +27,15 @@ def init_session_wf(
         .. workflow::
 
             from workflows.session import init_session_wf
-            wf = init_session_wf(contrasts=("t1w", "flair"))
+            wf = init_session_wf(contrasts=("t1w", "flair"), tasks=(), weights_sha256={})
 
     Parameters
     ----------
     contrasts : which of ``t1w``, ``flair``, ``t2w`` the session has.
-    tasks : which branches to build; the thalamus needs a FLAIR.
-    weights_sha256, model_dir, device : see ``init_thalamus_wf``.
+    tasks : which branches to build; the thalamus is measured on a FLAIR and on a T1w,
+        each by itself.
+    weights_sha256 : hash of each network's weights by its name.
+    model_dir, device : see ``init_thalamus_flair_wf``.
     skull_strip, random_seed : see ``init_anatomical_wf``.
     omp_nthreads : threads a node may use.
 
@@ -41,8 +43,8 @@ def init_session_wf(
     ------
     t1w, flair, t2w : raw images, for each contrast named.
 
-    The branches are the sub-workflows ``anatomical_wf`` and ``thalamus_wf``; their output nodes
-    hold the results.
+    The branches are the sub-workflows ``anatomical_wf``, ``thalamus_flair_wf`` and
+    ``thalamus_t1w_wf``; their output nodes hold the results.
     """
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(niu.IdentityInterface(list(contrasts)), name="inputnode")
@@ -54,18 +56,33 @@ def init_session_wf(
         random_seed=random_seed,
     )
     workflow.connect([(inputnode, anatomical_wf, [(c, f"inputnode.{c}") for c in contrasts])])
-    if "thalamus" in tasks and "flair" in contrasts:
-        thalamus_wf = init_thalamus_wf(
-            weights_sha256=weights_sha256 or [],
-            model_dir=model_dir,
-            device=device,
-            omp_nthreads=omp_nthreads,
-        )
-        workflow.connect([
-            (anatomical_wf, thalamus_wf, [
-                ("outputnode.flair_preproc", "inputnode.flair"),
-                ("outputnode.flair_mask", "inputnode.flair_mask"),
-                ("outputnode.flair_slice_thickness_mm", "inputnode.flair_slice_thickness_mm"),
-            ]),
-        ])  # fmt: skip
+    if "thalamus" in tasks:
+        for contrast in contrasts:
+            _add_thalamus(
+                workflow, anatomical_wf, contrast, weights_sha256,
+                model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
+            )  # fmt: skip
     return workflow
+
+
+def _add_thalamus(workflow, anatomical_wf, contrast: str, weights_sha256, **settings) -> None:
+    """The thalamus branch of a contrast that has one; each needs its own image only."""
+    from networks import deepgrai, opfer
+
+    branches = {
+        "flair": (init_thalamus_flair_wf, deepgrai.STAGES),
+        "t1w": (init_thalamus_t1w_wf, (opfer.NAME,)),
+    }
+    if contrast not in branches:
+        return
+    factory, networks = branches[contrast]
+    hashes = [weights_sha256[name] for name in networks]
+    branch = factory(weights_sha256=hashes, **settings)
+    fields = branch.get_node("inputnode").inputs.copyable_trait_names()
+    wanted = {field: f"outputnode.{field}" for field in fields if field != contrast}
+    wanted[contrast] = f"outputnode.{contrast}_preproc"
+    workflow.connect([
+        (anatomical_wf, branch, [
+            (source, f"inputnode.{field}") for field, source in wanted.items()
+        ]),
+    ])  # fmt: skip

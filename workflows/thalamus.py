@@ -1,26 +1,33 @@
-"""Thalamus volume from FLAIR alone (DeepGRAI)."""
+"""Thalamus volume: from FLAIR alone (DeepGRAI), and from T1w alone (Opfer's 3D-CNN)."""
 
 from __future__ import annotations
 
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+RESULTS = {
+    "out_probseg": "thalamus_probseg",
+    "out_dseg": "dseg",
+    "measures": "measures",
+    "meta": "meta",
+}
 
-def init_thalamus_wf(
+
+def init_thalamus_flair_wf(
     *,
     weights_sha256: list[str],
     model_dir: str | None = None,
     device: str = "cpu",
     omp_nthreads: int = 1,
-    name: str = "thalamus_wf",
+    name: str = "thalamus_flair_wf",
 ) -> pe.Workflow:
     """Segment the thalamus in a bias-corrected FLAIR and measure it.
 
     Workflow Graph
         .. workflow::
 
-            from workflows.thalamus import init_thalamus_wf
-            wf = init_thalamus_wf(weights_sha256=[])
+            from workflows.thalamus import init_thalamus_flair_wf
+            wf = init_thalamus_flair_wf(weights_sha256=[])
 
     Parameters
     ----------
@@ -38,44 +45,83 @@ def init_thalamus_wf(
 
     Outputs
     -------
-    thalamus_probseg, thalamus_dseg : maps on the FLAIR's grid.
+    thalamus_probseg, dseg : probability and labels (1 left, 2 right) on the FLAIR's grid.
     measures : dict of columns of the session's morph table.
     meta : dict for the sidecars.
     """
     from interfaces.thalamus import DeepGRAI
 
+    settings = _settings(weights_sha256, model_dir, device, omp_nthreads)
+    node = pe.Node(DeepGRAI(**settings), name="deepgrai", n_procs=omp_nthreads, mem_gb=2.0)
+    return _branch(name, node, {
+        "flair": "in_file",
+        "flair_mask": "brain_mask",
+        "flair_slice_thickness_mm": "slice_thickness_mm",
+    })  # fmt: skip
+
+
+def init_thalamus_t1w_wf(
+    *,
+    weights_sha256: list[str],
+    model_dir: str | None = None,
+    device: str = "cpu",
+    omp_nthreads: int = 1,
+    name: str = "thalamus_t1w_wf",
+) -> pe.Workflow:
+    """Segment thalami, deep grey matter and intracranial space in a bias-corrected T1w.
+
+    Workflow Graph
+        .. workflow::
+
+            from workflows.thalamus import init_thalamus_t1w_wf
+            wf = init_thalamus_t1w_wf(weights_sha256=[])
+
+    Parameters: see ``init_thalamus_flair_wf``.
+
+    Inputs
+    ------
+    t1w : bias-corrected T1w of the whole head, not skull-stripped.
+    t1w_mask : its brain mask.
+    t1w_mask_method : ``given`` when the skull had been removed before, else ``deepbet``.
+    t1w_slice_thickness_mm : its largest voxel size.
+
+    Outputs
+    -------
+    thalamus_probseg, dseg : probability of both thalami, and labels (1 left thalamus, 2 right
+        thalamus, 3 other deep grey matter, 4 remaining intracranial space), on the T1w's grid.
+    measures : dict of columns of the session's morph table.
+    meta : dict for the sidecars.
+    """
+    from interfaces.opfer import OpferThalamus
+
+    settings = _settings(weights_sha256, model_dir, device, omp_nthreads)
+    node = pe.Node(OpferThalamus(**settings), name="opfer", n_procs=omp_nthreads, mem_gb=3.0)
+    return _branch(name, node, {
+        "t1w": "in_file",
+        "t1w_mask": "brain_mask",
+        "t1w_mask_method": "mask_method",
+        "t1w_slice_thickness_mm": "slice_thickness_mm",
+    })  # fmt: skip
+
+
+def _settings(weights_sha256, model_dir, device, omp_nthreads) -> dict:
+    """Inputs that every network's interface has."""
+    return {
+        "weights_sha256": weights_sha256,
+        "model_dir": model_dir,
+        "device": device,
+        "num_threads": omp_nthreads,
+        "use_gpu": device.startswith("cuda"),
+    }
+
+
+def _branch(name: str, node: pe.Node, inputs: dict[str, str]) -> pe.Workflow:
+    """A workflow of one network: ``inputs`` maps fields of its input node to the interface's."""
     workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(
-        niu.IdentityInterface(["flair", "flair_mask", "flair_slice_thickness_mm"]),
-        name="inputnode",
-    )
-    outputnode = pe.Node(
-        niu.IdentityInterface(["thalamus_probseg", "thalamus_dseg", "measures", "meta"]),
-        name="outputnode",
-    )
-    deepgrai = pe.Node(
-        DeepGRAI(
-            weights_sha256=weights_sha256,
-            model_dir=model_dir,
-            device=device,
-            num_threads=omp_nthreads,
-            use_gpu=device.startswith("cuda"),
-        ),
-        name="deepgrai",
-        n_procs=omp_nthreads,
-        mem_gb=2.0,
-    )
+    inputnode = pe.Node(niu.IdentityInterface(list(inputs)), name="inputnode")
+    outputnode = pe.Node(niu.IdentityInterface(list(RESULTS.values())), name="outputnode")
     workflow.connect([
-        (inputnode, deepgrai, [
-            ("flair", "in_file"),
-            ("flair_mask", "brain_mask"),
-            ("flair_slice_thickness_mm", "slice_thickness_mm"),
-        ]),
-        (deepgrai, outputnode, [
-            ("out_probseg", "thalamus_probseg"),
-            ("out_dseg", "thalamus_dseg"),
-            ("measures", "measures"),
-            ("meta", "meta"),
-        ]),
+        (inputnode, node, list(inputs.items())),
+        (node, outputnode, list(RESULTS.items())),
     ])  # fmt: skip
     return workflow

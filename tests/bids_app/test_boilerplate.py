@@ -33,6 +33,12 @@ def test_says_what_ran(config):
     assert "N4 (Tustison et al., 2010), as antspyx offers it (version 0.6)" in text
     assert "T1w, FLAIR and T2w images" in text
     assert "10.1016/j.nicl.2021.102652" in text
+    assert "network (Opfer et al., 2023)" in text
+    assert "10.1007/s00330-022-09170-y" in text
+    config.ignore = ["flair"]
+    text = boilerplate.to_markdown(boilerplate.methods(config, VERSIONS))
+    assert "DeepGRAI" not in text
+    assert "Opfer" in text
     config.tasks, config.skull_strip, config.ignore = [], "skip", ["t2w"]
     text = boilerplate.to_markdown(boilerplate.methods(config, VERSIONS))
     assert "DeepGRAI" not in text

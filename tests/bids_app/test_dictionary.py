@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bids_app import dictionary
-from measures import thalamus
+from measures import head, thalamus
 
 
 @pytest.mark.parametrize("column", dictionary.columns())
@@ -36,6 +36,18 @@ def test_holds_every_measure_of_the_thalamus():
     side = np.array([1, 2]).reshape(2, 1, 1)
     measured = thalamus.thalamus_volumes(ones, side, side, 1.0)
     assert set(measured) <= set(dictionary.columns())
+
+
+def test_holds_every_measure_of_the_head():
+    import numpy as np
+
+    scan = head.Scan(np.ones((4, 4, 4)), np.eye(4), 1.0, brain_extracted=False)
+    labels = np.ones((4, 4, 4), np.uint8)
+    measured = head.head_measures(np.ones((4, 4, 4, 4)), labels, False, scan)
+    assert set(measured) <= set(dictionary.columns())
+    assert set(head.not_found("")) <= set(measured)
+    t1w = {name for name in dictionary.columns() if "t1w" in name}
+    assert t1w <= set(measured)
 
 
 def test_sidecar_has_bids_terms_only_and_the_columns_asked_for():

@@ -9,7 +9,11 @@ import pytest
 from bids_app.config import Config
 from bids_app.query import SessionInputs
 
-CARDS = [{"name": "deepgrai-stage1", "sha256": "a"}, {"name": "deepgrai-stage2", "sha256": "b"}]
+CARDS = [
+    {"name": "deepgrai-stage1", "sha256": "a"},
+    {"name": "deepgrai-stage2", "sha256": "b"},
+    {"name": "opfer-thalamus", "sha256": "c"},
+]
 
 
 def session_with(tmp_path: Path, entities: dict[str, str]) -> SessionInputs:
@@ -27,16 +31,22 @@ def session_with(tmp_path: Path, entities: dict[str, str]) -> SessionInputs:
     return SessionInputs("01", "02", **paths, cord=(), notes=())
 
 
-def sink_targets(tmp_path: Path, session: SessionInputs) -> list[str]:
-    """Run every sink of the session on a dummy file; the paths written, relative to OUT."""
+def session_workflow(tmp_path: Path, session: SessionInputs):
+    """The workflow of a session with everything it writes."""
     from bids_app.outputs import init_single_session_wf
-    from bids_app.sinks import DerivativesDataSink
 
     config = Config(
         bids_dir=tmp_path / "bids", output_dir=tmp_path / "out", analysis_level="participant",
         work_dir=tmp_path / "work",
     )  # fmt: skip
-    workflow = init_single_session_wf(config, session, CARDS)
+    return init_single_session_wf(config, session, CARDS)
+
+
+def sink_targets(tmp_path: Path, session: SessionInputs) -> list[str]:
+    """Run every sink of the session on a dummy file; the paths written, relative to OUT."""
+    from bids_app.sinks import DerivativesDataSink
+
+    workflow = session_workflow(tmp_path, session)
     image = tmp_path / "dummy.nii.gz"
     nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(image)
     written = []
@@ -46,7 +56,7 @@ def sink_targets(tmp_path: Path, session: SessionInputs) -> list[str]:
         kinds = {"xfm_itk": ".txt", "xfm_flirt": ".mat", "mni_xfm": ".txt", "figure": ".svg"}
         kind = next((v for k, v in kinds.items() if k in node.name), ".nii.gz")
         source = image if kind == ".nii.gz" else tmp_path / f"dummy{kind}"
-        if node.name == "ds_thalamus_lut":
+        if node.name.endswith("_lut"):
             source = tmp_path / "dummy.tsv"
         if source != image:
             source.write_text("x\n")
@@ -88,6 +98,32 @@ def test_names_are_those_of_the_design(tmp_path):
         "_run-2_space-FLAIR_seg-deepgrai_dseg.nii.gz",
         "_run-2_space-FLAIR_seg-deepgrai_dseg.tsv",
         "_run-2_space-FLAIR_seg-deepgrai_label-thalamus_probseg.nii.gz",
+        "_space-T1w_seg-opfer_dseg.nii.gz",
+        "_space-T1w_seg-opfer_dseg.tsv",
+        "_space-T1w_seg-opfer_label-thalamus_probseg.nii.gz",
     ):
         assert base + name in targets
-    assert "sub-01/figures/sub-01_ses-02_run-2_desc-thalamus_FLAIR.svg" in targets
+    for name in ("_run-2_desc-thalamus_FLAIR", "_desc-deepgray_T1w", "_desc-intracranial_T1w"):
+        assert f"sub-01/figures/sub-01_ses-02{name}.svg" in targets
+
+
+def test_a_label_table_waits_for_its_image(tmp_path):
+    import networkx as nx
+    from nipype.pipeline.engine.utils import generate_expanded_graph
+
+    workflow = session_workflow(tmp_path, session_with(tmp_path, {"t1w": "", "flair": ""}))
+    graph = generate_expanded_graph(workflow._create_flat_graph())
+    for contrast, network in (("flair", "deepgrai"), ("t1w", "opfer")):
+        sink = next(n for n in graph if n.name == f"ds_thalamus_{contrast}_lut")
+        assert network in {n.name for n in nx.ancestors(graph, sink)}
+
+
+def test_label_tables_have_the_colours_of_the_figures():
+    from bids_app.outputs import SEGMENTATIONS, TABLES
+    from bids_app.tables import read_tsv
+    from interfaces.drawing import PALETTE
+
+    for name, count in zip(SEGMENTATIONS.values(), (2, 4), strict=True):
+        _, rows = read_tsv(TABLES / f"{name}_dseg.tsv")
+        assert [row["index"] for row in rows] == [str(n) for n in range(count + 1)]
+        assert [row["color"] for row in rows[1:]] == list(PALETTE[:count])

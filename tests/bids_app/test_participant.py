@@ -13,6 +13,7 @@ from bids_app.tables import read_tsv
 
 KIT = Path(os.environ.get("MSMORPH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = KIT / "bids" / "sub-openmsl09" / "ses-02" / "anat" / "sub-openmsl09_ses-02_FLAIR.nii.gz"
+T1W = KIT / "bids" / "sub-t1crop" / "anat" / "sub-t1crop_T1w.nii.gz"
 CORD = KIT / "bids" / "sub-sctt2" / "anat" / "sub-sctt2_acq-cspine_T2w.nii.gz"
 COMMAND = [sys.executable, "-m", "bids_app.cli"]
 
@@ -25,7 +26,7 @@ def msmorph(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """One good FLAIR, one cut short, one session with a cord image only."""
+    """A good FLAIR; a T1w with a FLAIR cut short; a session with a cord image only."""
     if not REAL.exists():
         pytest.skip(f"the data kit is not there ({REAL}); set MSMORPH_TEST_DATA")
     root = tmp_path_factory.mktemp("road") / "bids"
@@ -43,6 +44,7 @@ def dataset(tmp_path_factory):
         target.with_name(name.replace(".nii.gz", ".json")).write_text("{}")
     cut = root / "sub-cut" / "anat" / names["sub-cut"]
     cut.write_bytes(REAL.read_bytes()[:500_000])
+    shutil.copyfile(T1W, cut.with_name("sub-cut_T1w.nii.gz"))
     (root / "dataset_description.json").write_text(json.dumps(description))
     (root / "README").write_text("A dataset made by a test.\n")
     (root / "participants.tsv").write_text(
@@ -90,6 +92,41 @@ def test_thalamus_is_measured_in_the_good_one_only(finished):
 
 @pytest.mark.data
 @pytest.mark.slow
+def test_a_broken_flair_does_not_lose_the_t1w(finished):
+    import nibabel as nib
+    import numpy as np
+
+    out = finished[2]
+    _, rows = read_tsv(out / "group_morph.tsv")
+    row = next(row for row in rows if row["participant_id"] == "sub-cut")
+    assert row["qc_thalamus_flair_flag"] == "n/a"
+    for flag in ("qc_thalamus_t1w_flag", "qc_deep_gray_matter_flag", "qc_tiv_flag"):
+        assert row[flag] != "n/a"
+    folder = out / "sub-cut" / "anat"
+    assert not list(folder.glob("*seg-deepgrai*"))
+    raw, dseg = nib.load(T1W), nib.load(folder / "sub-cut_space-T1w_seg-opfer_dseg.nii.gz")
+    assert dseg.shape == raw.shape
+    assert np.allclose(dseg.affine, raw.affine, atol=1e-4)
+    meta = json.loads((folder / "sub-cut_space-T1w_seg-opfer_dseg.json").read_text())
+    assert [m["Name"] for m in meta["Models"]] == ["opfer-thalamus"]
+    for desc in ("deepgray", "intracranial"):
+        assert (out / "sub-cut" / "figures" / f"sub-cut_desc-{desc}_T1w.svg").exists()
+
+
+def test_missing_weights_have_their_own_exit_code(skeleton, tmp_path):
+    models = tmp_path / "models"
+    shipped = Path(__file__).parents[2] / "networks" / "weights"
+    shutil.copytree(shipped, models, ignore=shutil.ignore_patterns("opfer*"))
+    run = msmorph(
+        skeleton(["sub-01_T1w"]), tmp_path / "out", "participant", "--skip-bids-validation",
+        "--model-dir", models, folder=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 3, run.stderr
+    assert "opfer-thalamus.json does not exist" in run.stderr
+
+
+@pytest.mark.data
+@pytest.mark.slow
 def test_masks_lie_on_the_input_s_grid(finished):
     import nibabel as nib
     import numpy as np
@@ -112,7 +149,9 @@ def test_rerun_redoes_nothing_and_gives_the_same_bytes(dataset, finished):
     out = finished[2]
     table = out / "sub-good" / "anat" / "sub-good_morph.tsv"
     before = table.read_bytes()
-    result = next(dataset.parent.glob("work/msmorph_wf/sub_good_wf/thalamus_wf/deepgrai/result*"))
+    result = next(
+        dataset.parent.glob("work/msmorph_wf/sub_good_wf/thalamus_flair_wf/deepgrai/result*")
+    )
     stamp = result.stat().st_mtime_ns
     again = msmorph(
         dataset, out, "participant", "--skip-bids-validation", "--participant-label", "good",

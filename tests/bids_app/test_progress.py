@@ -9,7 +9,8 @@ from bids_app.progress import Progress, describe
 def test_steps_are_named_by_session():
     name = "msmorph_wf.sub_01_ses_b2_wf.anatomical_wf.flair_n4"
     assert describe(name) == ("sub-01 ses-b2", "bias field of FLAIR corrected")
-    assert describe("msmorph_wf.sub_x_wf.thalamus_wf.deepgrai")[0] == "sub-x"
+    for branch in ("thalamus_flair_wf.deepgrai", "thalamus_t1w_wf.opfer"):
+        assert describe(f"msmorph_wf.sub_x_wf.{branch}")[0] == "sub-x"
     assert describe("msmorph_wf.sub_x_wf.ds_flair_mask") is None
 
 

@@ -55,7 +55,8 @@ def test_gadolinium_never_stands_in_for_the_t1w(skeleton):
         first, second = collect(root, filters)
         assert names(first) == [None, "sub-01_FLAIR", None]
         assert first.notes[:2] == (
-            "No T1w image: the FLAIR image is the reference space.",
+            "No T1w image: the FLAIR image is the reference space, and thalamus volume on T1w and "
+            "intracranial volume are n/a.",
             "No T2w image.",
         )
         assert "sub-01_ce-gadolinium_T1w.nii.gz is contrast-enhanced" in first.notes[2]
@@ -121,8 +122,8 @@ def test_cord_images_stay_out_of_the_brain(skeleton):
 
 def test_missing_contrasts_are_said(skeleton):
     t1w, t2w, nothing = collect(skeleton(["sub-01_T1w", "sub-02_T2w", "sub-03_PDw"]))
-    assert t1w.notes == ("No FLAIR image: thalamus volume is n/a.", "No T2w image.")
-    assert t2w.notes[0] == "No T1w image: the T2w image is the reference space."
+    assert t1w.notes == ("No FLAIR image: thalamus volume on FLAIR is n/a.", "No T2w image.")
+    assert t2w.notes[0].startswith("No T1w image: the T2w image is the reference space, and ")
     assert nothing.notes == ("No anatomical image that can be used: nothing is measured.",)
 
 

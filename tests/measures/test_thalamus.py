@@ -70,16 +70,27 @@ def test_one_sided_map_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("changes", "thickness", "shift", "clipped", "word"),
+    ("changes", "word"),
     [
-        ({}, 3.0, 2.0, False, "ok"),
-        ({"thalamus_flair_ml": 2.0}, 3.0, 2.0, False, "outside"),
-        ({"thalamus_flair_asymmetry": 0.4}, 3.0, 2.0, False, "side"),
-        ({}, 8.0, 2.0, False, "thicker"),
-        ({}, 3.0, 30.0, False, "disagree"),
-        ({}, 3.0, 2.0, True, "cut"),
+        ({}, "ok"),
+        ({"volume_ml": 2.0}, "outside"),
+        ({"volume_ml": 26.0}, "outside"),
+        ({"volume_ml": float("nan")}, "outside"),
+        ({"asymmetry": -0.4}, "side"),
+        ({"asymmetry": float("nan")}, "side"),
+        ({"slice_thickness_mm": 8.0}, "thicker"),
+        ({"centre_shift_mm": 30.0}, "disagree"),
+        ({"clipped": True}, "cut"),
     ],
 )
-def test_implausible_results_are_named(changes, thickness, shift, clipped, word):
-    volumes = {"thalamus_flair_ml": 13.0, "thalamus_flair_asymmetry": 0.02} | changes
-    assert word in thalamus.implausibility(volumes, thickness, shift, clipped)
+def test_implausible_results_are_named(changes, word):
+    good = {"volume_ml": 13.0, "asymmetry": 0.02, "slice_thickness_mm": 3.0, "clipped": False}
+    assert word in thalamus.implausibility(**good | changes)
+
+
+def test_columns_carry_the_contrast_and_nothing_has_no_asymmetry():
+    found = thalamus.columns("t1w", (6.0, 4.0), (5.0, 3.0))
+    assert found["thalamus_t1w_ml"] == 10
+    assert found["thalamus_t1w_soft_ml"] == 8
+    assert found["thalamus_t1w_asymmetry"] == pytest.approx(0.25)
+    assert thalamus.columns("t1w", (0.0, 0.0), (0.0, 0.0))["thalamus_t1w_asymmetry"] == 0

@@ -6,7 +6,7 @@ import torch
 
 from networks import opfer
 
-CARD = {"input": {"shape": [64, 64, 64], "voxel_mm": [1.0, 1.0, 1.0]}}
+CARD = {"input": {"shape": [160, 160, 160], "voxel_mm": [1.0, 1.0, 1.0]}}
 
 
 class ByIntensity(torch.nn.Module):
@@ -16,6 +16,19 @@ class ByIntensity(torch.nn.Module):
         """Logits of five classes from the nearest level."""
         distance = [-(image - level).abs() * 30 for level in self.levels]
         return torch.cat(distance, dim=1)
+
+
+class BySlope(torch.nn.Module):
+    """Calls bright tissue left or right thalamus by the sign of its slope from left to right."""
+
+    def forward(self, image):
+        """Logits of five classes."""
+        slope = torch.gradient(image, dim=2)[0]
+        bright = image > 1.5
+        left, right = bright & (slope > 0), bright & (slope < 0)
+        brain = (image > 0.5) & ~left & ~right
+        classes = [~(left | right | brain), left, right, torch.zeros_like(left), brain]
+        return 30 * torch.cat(classes, dim=1).float()
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +51,16 @@ def head():
     return levels, affine
 
 
-def segment(levels, affine, centre):
-    """Run the map with a network that knows the normalised grey of every class."""
+@pytest.fixture
+def segment(monkeypatch):
+    """Run the map with a network that knows the grey of every class, but not left from right."""
+    monkeypatch.setattr(opfer, "MIRRORED_CLASSES", (0, 1, 2, 3, 4))
     network = ByIntensity()
     network.levels = [0.0, 2.0, 3.0, 4.0, 1.0]
-    return opfer.segment_head(levels, affine, centre, network, CARD)
+    return lambda levels, affine, centre: opfer.segment_head(levels, affine, centre, network, CARD)
 
 
-def test_classes_volumes_and_sides(head):
+def test_classes_volumes_and_sides(head, segment):
     levels, affine = head
     centre = affine[:3, :3] @ np.array([60, 65, 55]) + affine[:3, 3]
     result = segment(levels, affine, centre)
@@ -65,7 +80,21 @@ def test_classes_volumes_and_sides(head):
     assert not result.clipped
 
 
-def test_the_edge_of_the_canvas_is_noticed(head):
+def test_a_mirrored_head_keeps_its_sides(head):
+    levels, affine = head
+    levels = np.minimum(levels, 1)
+    ramp = np.linspace(2, 4, 15)[:, None, None]
+    levels[40:55, 50:70, 45:60] = ramp
+    levels[65:80, 50:70, 45:60] = ramp[::-1]
+    centre = affine[:3, :3] @ np.array([60, 65, 55]) + affine[:3, 3]
+    result = opfer.segment_head(levels, affine, centre, BySlope(), CARD)
+    middle = result.labels[:, 60, 52]
+    assert set(middle[42:53]) == {1}
+    assert set(middle[67:78]) == {2}
+    assert result.probability[0, 47, 60, 52] > 0.9  # both passes agree
+
+
+def test_the_edge_of_the_canvas_is_noticed(head, segment):
     levels, affine = head
     centre = affine[:3, :3] @ np.array([60, 65, 55]) + affine[:3, 3] + [60, 0, 0]
     assert segment(levels, affine, centre).clipped

@@ -167,7 +167,7 @@ def _number(column: str, value: float | int | str) -> dict[str, Any]:
     entry = dictionary.describe(column)
     unit = entry.get("Units", "")
     if isinstance(value, float):
-        text = f"{value:.3f}" if unit == "1" else f"{value:.2f}"
+        text = f"{value:.4f}" if unit == "1" else f"{value:.2f}"
     else:
         text = str(value)
     return {

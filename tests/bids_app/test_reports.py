@@ -64,7 +64,7 @@ def test_numbers_flags_and_what_is_absent(config):
     page = write(config, [inputs(config, t1w="sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz")])
     assert "No step failed." in page
     assert "1345.22 mL" in page
-    assert "-0.023" in page
+    assert "-0.0226" in page
     assert "volume of 3.0 mL is odd" in page
     assert page.count("✓ ok") == 1
     assert page.count("✗ check") == 1

@@ -22,6 +22,11 @@ def true_positive_rate(measured: np.ndarray, reference: np.ndarray) -> float:
     return float(found / reference.sum()) if reference.any() else float("nan")
 
 
+def positive_predictive_value(measured: np.ndarray, reference: np.ndarray) -> float:
+    """Share of the measured mask that is in the reference; NaN for an empty measured mask."""
+    return true_positive_rate(reference, measured)
+
+
 def false_positive_rate(measured: np.ndarray, reference: np.ndarray) -> float:
     """Share of the voxels outside the reference mask that were marked: FP / (FP + TN).
 

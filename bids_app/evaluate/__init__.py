@@ -13,6 +13,23 @@ MASK_MEASURES = {
     "volume_difference_ml": "PRED less REF",
     "volume_difference_percent": "PRED less REF, in percent of REF",
 }
+#: Measures of lesion masks, given only when named. First those of voxels,
+VOXEL_MEASURES = {
+    "sensitivity": "MSSEG's name of true_positive_rate",
+    "positive_predictive_value": "share of PRED that is in REF",
+}
+#: then those of whole lesions, which size bins split.
+LESION_MEASURES = {
+    "lesion_f1": "harmonic mean of the next two",
+    "lesion_sensitivity": "share of REF's lesions that PRED detects",
+    "lesion_ppv": "share of PRED's lesions that REF detects",
+    "pred_lesion_count": "lesions of PRED",
+    "ref_lesion_count": "lesions of REF",
+}
+#: Names that stand for several measures.
+MEASURE_GROUPS = {
+    "msseg": ("dice", "surface_distance_mm", *VOXEL_MEASURES, *LESION_MEASURES),
+}
 #: Those that need no more than the volumes.
 VOLUME_MEASURES = ("volume_difference_ml", "volume_difference_percent")
 #: Columns that say what was compared, before the volumes and the measures.

@@ -74,7 +74,7 @@ def _compare_images(options: argparse.Namespace) -> tuple[list[dict], int, int, 
     for path in (*alone_pred, *alone_ref):
         LOGGER.warning("no partner: %s", path)
     rows, failed = compare_masks(
-        pairs, labels, options.measure, options.threshold, options.window_mm
+        pairs, labels, options.measure, options.threshold, options.window_mm, options.lesions
     )
     return rows, failed, len(alone_pred), len(alone_ref)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_app.errors import UsageError
+from bids_app.evaluate.lesions import LesionSettings
 from bids_app.evaluate.masks import ComparisonError, Labels, load_pair, measure_masks
 from bids_app.evaluate.pairing import describe_mask, match_key
 
@@ -48,6 +49,7 @@ def compare_masks(
     measures: Sequence[str],
     threshold: float,
     window_mm: float | None,
+    lesions: LesionSettings,
 ) -> tuple[list[Row], int]:
     """Return a row for each pair of files and of labels, and how many pairs of files failed.
 
@@ -56,14 +58,14 @@ def compare_masks(
     rows, failed = [], 0
     for pred, ref in pairs:
         try:
-            rows += _compare_pair(pred, ref, labels, measures, threshold, window_mm)
+            rows += _compare_pair(pred, ref, labels, measures, threshold, window_mm, lesions)
         except ComparisonError as error:
             LOGGER.error("not compared: %s", error)
             failed += 1
     return rows, failed
 
 
-def _compare_pair(pred, ref, labels, measures, threshold, window_mm) -> list[Row]:
+def _compare_pair(pred, ref, labels, measures, threshold, window_mm, lesions) -> list[Row]:
     pair = load_pair(pred, ref)
     rows = []
     for pred_labels, ref_labels in labels:
@@ -74,7 +76,7 @@ def _compare_pair(pred, ref, labels, measures, threshold, window_mm) -> list[Row
             "pred_volume_ml": pair.volume_ml(masks[0]),
             "ref_volume_ml": pair.volume_ml(masks[1]),
         }
-        row |= measure_masks(pair, *masks, measures, window_mm)
+        row |= measure_masks(pair, *masks, measures, window_mm, lesions)
         rows.append(row | {"pred_file": str(pred), "ref_file": str(ref)})
     return rows
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from bids_app.evaluate.lesions import LesionSettings, measure_lesions
 from bids_app.sidecars import suffix_of
 from measures import agreement
 
@@ -88,10 +89,12 @@ def measure_masks(
     ref: np.ndarray,
     names: Sequence[str],
     window_mm: float | None = None,
+    lesions: LesionSettings | None = None,
 ) -> dict[str, float]:
     """Compute the named measures of two masks (X, Y, Z) of a pair; NaN where one is undefined.
 
-    ``window_mm`` limits the false positive rate to the box of the reference grown by so much.
+    ``window_mm`` limits the false positive rate to the box of the reference grown by so much;
+    lesion-wise measures need ``lesions``, with whose bins their columns may end.
     """
     pred_ml, ref_ml = pair.volume_ml(pred), pair.volume_ml(ref)
     size = pair.voxel_mm
@@ -99,13 +102,18 @@ def measure_masks(
         "dice": lambda: agreement.dice(pred, ref),
         "true_positive_rate": lambda: agreement.true_positive_rate(pred, ref),
         "false_positive_rate": lambda: _false_positive_rate(pred, ref, size, window_mm),
+        "sensitivity": lambda: agreement.true_positive_rate(pred, ref),
+        "positive_predictive_value": lambda: agreement.positive_predictive_value(pred, ref),
         "hausdorff_mm": lambda: agreement.hausdorff_distance_mm(pred, ref, size),
         "hausdorff95_mm": lambda: agreement.hausdorff_distance_mm(pred, ref, size, 95),
         "surface_distance_mm": lambda: agreement.mean_surface_distance_mm(pred, ref, size),
         "volume_difference_ml": lambda: pred_ml - ref_ml,
         "volume_difference_percent": lambda: agreement.volume_difference_percent(pred_ml, ref_ml),
     }
-    return {name: compute[name]() for name in names}
+    by_lesion = {}
+    if not compute.keys() >= set(names):
+        by_lesion = measure_lesions(pred, ref, float(np.prod(size)), lesions)
+    return {name: compute[name]() if name in compute else by_lesion[name] for name in names}
 
 
 def _false_positive_rate(pred, ref, voxel_mm, window_mm: float | None) -> float:

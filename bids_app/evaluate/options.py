@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from bids_app import __version__
 from bids_app.errors import UsageError
-from bids_app.evaluate import KEY_COLUMNS, MASK_MEASURES, VOLUME_MEASURES
+from bids_app.evaluate import (
+    KEY_COLUMNS,
+    LESION_MEASURES,
+    MASK_MEASURES,
+    MEASURE_GROUPS,
+    VOLUME_MEASURES,
+    VOXEL_MEASURES,
+)
+from bids_app.evaluate.lesions import DEFAULT_EDGES, LesionSettings, add_bin_columns, size_bins
 from bids_app.evaluate.pairing import EXTENSIONS, SUFFIXES
 
 PLOT_FORMATS = (".png", ".svg")
 _DESCRIPTION = (
     "Agreement of masks or volumes (PRED) with a reference (REF), as tab-separated values."
 )
+_NAMED_MEASURES = VOXEL_MEASURES | LESION_MEASURES
 _EPILOG = (
     "measures:\n"
     + "\n".join(f"  {name:26}{words}" for name, words in MASK_MEASURES.items())
+    + "\n\nmeasures of lesion masks, given only when named:\n"
+    + "\n".join(f"  {name:26}{words}" for name, words in _NAMED_MEASURES.items())
+    + "\n"
+    + "\n".join(f"  {name:26}{', '.join(names)}" for name, names in MEASURE_GROUPS.items())
     + "\n\nexit codes: 0 all compared; 1 some pair could not be compared (named on stderr);\n"
     "2 wrong usage or nothing to compare. docs/evaluation.md has the definitions."
 )
 #: Options that only one kind of input knows, by their names in the namespace.
 _MASK_OPTIONS = (
     "pred_pattern", "ref_pattern", "suffix", "seg", "labels", "pred_labels", "ref_labels",
-    "union", "threshold", "window_mm",
+    "union", "threshold", "window_mm", "min_lesion_mm3", "size_bins", "merging",
 )  # fmt: skip
+_LESION_OPTIONS = ("min_lesion_mm3", "size_bins", "merging")
 _FOLDER_OPTIONS = ("pred_pattern", "ref_pattern", "suffix", "seg")
 DEFAULT_THRESHOLD = 0.5
 
@@ -40,8 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("pred", type=Path, metavar="PRED", help="NIfTI file, derivatives folder or table (.tsv)")
     add("ref", type=Path, metavar="REF", help="the same kind of input, to compare with")
-    add("--measure", nargs="+", metavar="NAME", help="measures to give; default all")
+    add("--measure", nargs="+", metavar="NAME", help="measures to give; default those of any mask")
     _add_mask_options(parser.add_argument_group("masks"))
+    _add_lesion_options(parser.add_argument_group("lesions"))
     add = parser.add_argument_group("tables").add_argument
     add("--columns", nargs="+", metavar="PRED=REF", help="columns to compare, volumes in mL")
     add = parser.add_argument_group("results").add_argument
@@ -69,6 +85,17 @@ def _add_mask_options(group) -> None:
         help="count false positives in REF's box grown by this; default whole image")  # fmt: skip
 
 
+def _add_lesion_options(group) -> None:
+    add = group.add_argument
+    add("--min-lesion-mm3", type=float, metavar="MM3",
+        help="leave out smaller components; default 3, as in MSSEG")  # fmt: skip
+    add("--size-bins", nargs="*", metavar="MM3",
+        help="give lesion measures also by volume, in bins with these edges; without a value "
+        + ",".join(f"{edge:g}" for edge in DEFAULT_EDGES))  # fmt: skip
+    add("--merging", action="store_const", const=True,
+        help="let a lesion detect several that it covers, as MSSEG's program does")  # fmt: skip
+
+
 def parse_options(argv: list[str] | None) -> argparse.Namespace:
     """Return the checked options, with ``kind`` file, folder or table; raises UsageError."""
     options = build_parser().parse_args(argv)
@@ -91,6 +118,9 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
         raise UsageError("--threshold must be above 0 and at most 1.")
     if options.window_mm is not None and not 0 <= options.window_mm < math.inf:
         raise UsageError("--window-mm must be 0 or more.")
+    if options.kind != "table":
+        options.lesions = _lesion_settings(options)
+        options.measure = add_bin_columns(options.measure, options.lesions.bins)
     return options
 
 
@@ -110,7 +140,7 @@ def _kind(pred: Path, ref: Path) -> str:
 def _refuse_foreign_options(options: argparse.Namespace) -> None:
     foreign = {"table": _MASK_OPTIONS, "file": ("columns", *_FOLDER_OPTIONS)}
     given = [
-        "--" + name.replace("_", "-")
+        _spell_option(name)
         for name in foreign.get(options.kind, ("columns",))
         if getattr(options, name) is not None
     ]
@@ -119,14 +149,46 @@ def _refuse_foreign_options(options: argparse.Namespace) -> None:
 
 
 def _check_measures(given: list[str] | None, kind: str) -> list[str]:
-    known = VOLUME_MEASURES if kind == "table" else tuple(MASK_MEASURES)
-    names = [name for item in given or known for name in item.split(",") if name]
+    default, known, groups = VOLUME_MEASURES, VOLUME_MEASURES, {}
+    if kind != "table":
+        default, known, groups = MASK_MEASURES, (*MASK_MEASURES, *_NAMED_MEASURES), MEASURE_GROUPS
+    names = [name for item in given or default for name in item.split(",") if name]
+    names = [name for item in names for name in groups.get(item, (item,))]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
-            f"Unknown measure {', '.join(unknown)} for two {kind}s; known are {', '.join(known)}."
+            f"Unknown measure {', '.join(unknown)} for two {kind}s; known are "
+            f"{', '.join((*known, *groups))}."
         )
     return list(dict.fromkeys(names))
+
+
+def _lesion_settings(options: argparse.Namespace) -> LesionSettings:
+    """What the lesion options say; raises UsageError."""
+    given = [name for name in _LESION_OPTIONS if getattr(options, name) is not None]
+    if given and not LESION_MEASURES.keys() & set(options.measure):
+        raise UsageError(
+            f"{', '.join(map(_spell_option, given))}: only for lesion measures; name one of "
+            f"{', '.join(LESION_MEASURES)} or msseg with --measure."
+        )
+    from measures.lesion_agreement import DetectionRule
+
+    rule = DetectionRule(merging=bool(options.merging))
+    if options.min_lesion_mm3 is not None:
+        if not 0 <= options.min_lesion_mm3 < math.inf:
+            raise UsageError("--min-lesion-mm3 must be 0 or more.")
+        rule = replace(rule, min_mm3=options.min_lesion_mm3)
+    if options.size_bins is None:
+        return LesionSettings(rule)
+    try:
+        edges = [float(text) for item in options.size_bins for text in item.split(",") if text]
+    except ValueError:
+        raise UsageError("--size-bins are volumes in mm3, as in 10,50,250.") from None
+    return LesionSettings(rule, size_bins(edges or DEFAULT_EDGES, rule.min_mm3))
+
+
+def _spell_option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _integers(name: str, given: list[str] | None) -> list[int] | None:
@@ -137,8 +199,9 @@ def _integers(name: str, given: list[str] | None) -> list[int] | None:
     except ValueError:
         numbers = []
     if not numbers:
-        option = name.replace("_", "-")
-        raise UsageError(f"--{option} {' '.join(given)}: labels are whole numbers, as in 1,2.")
+        raise UsageError(
+            f"{_spell_option(name)} {' '.join(given)}: labels are whole numbers, as in 1,2."
+        )
     return numbers
 
 

@@ -93,3 +93,10 @@ def test_window_grows_by_whole_voxels_and_stops_at_the_edge():
 def test_volume_difference_keeps_its_sign():
     assert agreement.volume_difference_percent(9.0, 12.0) == -25
     assert np.isnan(agreement.volume_difference_percent(1.0, 0.0))
+
+
+def test_positive_predictive_value_is_of_what_was_measured():
+    reference = np.array([1, 1, 1, 0, 0, 0], bool)
+    measured = np.array([0, 1, 1, 1, 1, 0], bool)
+    assert agreement.positive_predictive_value(measured, reference) == 0.5
+    assert np.isnan(agreement.positive_predictive_value(np.zeros(6), reference))

@@ -21,6 +21,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from measures.repeatability import repeatability
+
 T1W_VOXEL_MM = (0.9, 1.3)
 FLAIR_SLICE_MM = (1.0, 6.0)
 NOISE = {1.5: 0.04, 3.0: 0.02}  # SD relative to the 99th percentile of the head
@@ -127,11 +129,9 @@ def residual_sd(rows: list[dict], column: str) -> dict:
             missing += 1
         else:
             by_scanner.setdefault(row["participant_id"], []).append(float(row[column]))
-    within = [np.array(v) - np.mean(v) for v in by_scanner.values() if len(v) > 1]
     means = np.array([np.mean(v) for v in by_scanner.values()])
-    # One degree of freedom is lost for each scanner's mean.
-    freedom = sum(len(v) - 1 for v in within)
-    intra = np.sqrt(sum((v**2).sum() for v in within) / freedom) if freedom else np.nan
+    within = repeatability(by_scanner.values())
+    intra = within.within_subject_sd if within else np.nan
     return {
         "scans": len(rows) - missing, "missing": missing, "scanners": len(means),
         "mean_ml": means.mean(), "sd_inter_ml": means.std(ddof=1), "sd_intra_ml": intra,

@@ -61,20 +61,6 @@ def volume_difference_percent(measured: float, reference: float) -> float:
     return 100 * (measured - reference) / reference if reference else float("nan")
 
 
-def coefficient_of_variation_percent(repeats: np.ndarray) -> float:
-    """Pooled within-subject coefficient of variation, in percent.
-
-    ``repeats`` is (subjects, visits). The residuals from each subject's mean are pooled:
-    sqrt(sum of squares / degrees of freedom) over the grand mean. For two visits of one subject
-    that is |a - b| / sqrt(2) over their mean.
-    """
-    repeats = np.asarray(repeats, float)
-    subjects, visits = repeats.shape
-    residuals = repeats - repeats.mean(axis=1, keepdims=True)
-    pooled = np.sqrt((residuals**2).sum() / (subjects * (visits - 1)))
-    return float(100 * pooled / repeats.mean())
-
-
 def surface_distances_mm(first: np.ndarray, second: np.ndarray, voxel_mm) -> np.ndarray:
     """Distances in mm from every border voxel of either mask to the other's border.
 

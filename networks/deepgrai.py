@@ -22,6 +22,7 @@ from networks.geometry import (
     normalise,
     resample_to_grid,
 )
+from networks.sliding import mirrored_mean
 from networks.weights import load_network
 
 STAGES = ("deepgrai-stage1", "deepgrai-stage2")
@@ -67,7 +68,7 @@ def segment_thalamus(
         first, first_affine = _segment(data, affine, centre, *stages[1], device)
         refined = _centre_mm(first, first_affine, otherwise=centre)
         fine, fine_affine = _segment(data, affine, refined, *stages[1], device)
-        probability = mean_over_voxels(fine, fine_affine, data.shape, affine)
+        probability = mean_over_voxels(fine[None], fine_affine, data.shape, affine)[0]
     return ThalamusMap(probability, fine, fine_affine, centre)
 
 
@@ -95,24 +96,15 @@ def _centre_mm(probability, affine, otherwise=None):
 
 
 def _segment(data, affine, centre_mm, network, card, device):
-    import torch
-    from monai.inferers import sliding_window_inference
-
     grid = InputGrid.from_card(card)
     x, y, z = grid.shape
     canvas = InputGrid((x, y, z + CANVAS_EXTRA_VOXELS), grid.voxel_mm)
     canvas_affine = canvas.affine(centre_mm, image_axes(affine))
     volume = normalise(resample_to_grid(data, affine, canvas, canvas_affine)).to(device)
-
-    def slide(image):
-        logits = sliding_window_inference(
-            image[None, None], grid.shape, sw_batch_size=1, predictor=network,
-            overlap=0.6, mode="gaussian",
-        )  # fmt: skip
-        return torch.sigmoid(logits)[0, 0]
-
-    mirrored = slide(volume.flip(0)).flip(0)
-    return _keep_main_parts(((slide(volume) + mirrored) / 2).cpu().numpy()), canvas_affine
+    thalamus = mirrored_mean(
+        volume, network, grid.shape, overlap=0.6, activation=lambda logits: logits.sigmoid()
+    )[0]
+    return _keep_main_parts(thalamus.cpu().numpy()), canvas_affine
 
 
 def _keep_main_parts(probability: np.ndarray) -> np.ndarray:

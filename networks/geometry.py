@@ -100,16 +100,16 @@ def resample_to_grid(data: np.ndarray, affine: np.ndarray, grid: InputGrid, grid
 
 
 def mean_over_voxels(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -> np.ndarray:
-    """Mean of a map over every voxel of an image: partial volume as in the acquisition.
+    """Mean of maps over every voxel of an image: partial volume as in the acquisition.
 
-    ``fine`` (X, Y, Z) with voxel-to-world ``fine_affine`` (4x4, mm) is a map on a network's grid;
-    the result is float32 of ``shape``, the grid of ``affine``, and zero outside the map.
+    ``fine`` (C, X, Y, Z) with voxel-to-world ``fine_affine`` (4x4, mm) are maps on a network's
+    grid; the result is float32 (C, *shape) on the grid of ``affine``, and zero outside the maps.
     """
     import torch
 
     voxel_mm, fine_mm = (np.linalg.norm(a[:3, :3], axis=0) for a in (affine, fine_affine))
     to_image = np.linalg.inv(affine) @ fine_affine
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in fine.shape])).reshape(3, -1)
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in fine.shape[1:]])).reshape(3, -1)
     reach = to_image[:3, :3] @ corners + to_image[:3, 3:]
     low = np.clip(np.floor(reach.min(1)), 0, np.array(shape) - 1).astype(int)
     high = np.clip(np.ceil(reach.max(1)) + 1, 1, shape).astype(int)
@@ -120,12 +120,14 @@ def mean_over_voxels(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -
     ]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     back = torch.as_tensor(np.linalg.inv(to_image), dtype=torch.float32)
-    data = torch.from_numpy(np.ascontiguousarray(fine))
-    values = sample_volume(data, points @ back[:3, :3].T + back[:3, 3])
-    mean = torch.nn.functional.avg_pool3d(values[None, None], tuple(int(n) for n in steps))[0, 0]
-    probability = np.zeros(shape, np.float32)
-    probability[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = mean.numpy()
-    return probability
+    places = points @ back[:3, :3].T + back[:3, 3]
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    means = np.zeros((len(fine), *shape), np.float32)
+    for mean, one in zip(means, fine, strict=True):
+        values = sample_volume(torch.from_numpy(np.ascontiguousarray(one)), places)[None, None]
+        pooled = torch.nn.functional.avg_pool3d(values, tuple(int(n) for n in steps))
+        mean[box] = pooled[0, 0].numpy()
+    return means
 
 
 def normalise(volume):

@@ -20,6 +20,7 @@ from networks.geometry import (
     normalise,
     resample_to_grid,
 )
+from networks.sliding import mirrored_mean
 
 NAME = "opfer-thalamus"
 MIRRORED_CLASSES = (0, 2, 1, 3, 4)  # background first; left and right thalamus exchanged
@@ -63,30 +64,18 @@ def segment_head(
     clipped = any(
         inside.take(i, axis).sum() > 500 for axis, i in ((0, 0), (0, -1), (1, 0), (1, -1), (2, -1))
     )
-    probability = np.stack(
-        [mean_over_voxels(one, canvas_affine, data.shape, affine) for one in fine]
-    )
+    probability = mean_over_voxels(fine, canvas_affine, data.shape, affine)
     return HeadMap(probability, _most_probable(probability), clipped)
 
 
 def _slide(data, affine, canvas_affine, network, card, device) -> np.ndarray:
     """Class probabilities (4, X, Y, Z) on the canvas."""
-    import torch
-    from monai.inferers import sliding_window_inference
-
     volume = normalise(resample_to_grid(data, affine, CANVAS, canvas_affine)).to(device)
-
-    def segment(head):
-        logits = sliding_window_inference(
-            head[None, None], tuple(card["input"]["shape"]), sw_batch_size=1, predictor=network,
-            overlap=0.25, mode="gaussian",
-        )  # fmt: skip
-        return torch.softmax(logits[0], dim=0)
-
-    with torch.inference_mode():
-        mirrored = segment(volume.flip(0)).flip(1)[list(MIRRORED_CLASSES)]
-        fine = ((segment(volume) + mirrored) / 2)[1:].cpu().numpy()
-    return _keep_largest_head(fine)
+    classes = mirrored_mean(
+        volume, network, card["input"]["shape"], overlap=0.25,
+        activation=lambda logits: logits.softmax(0), mirrored_classes=MIRRORED_CLASSES,
+    )  # fmt: skip
+    return _keep_largest_head(classes[1:].cpu().numpy())
 
 
 def _keep_largest_head(fine: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool3d
 
 from training.deformation import smooth_noise
 from training.randomness import chance, randn, uniform, whole_number
+from training.sources import FIRST_EXTRACEREBRAL_LABEL
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def deface(image, labels, generator, probability: float):
     """Now and then remove the face: all that lies outside the brain, in front and below."""
     if not chance(generator, probability):
         return image
-    brain = (labels > 0) & (labels < 165)
+    brain = (labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL)
     places = brain.nonzero().float()
     if not len(places):
         return image

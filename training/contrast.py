@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from training.deformation import smooth_noise
 from training.randomness import rand, randn, uniform
+from training.sources import THALAMUS_LABELS
 
 N_LABELS = 1024
-THALAMUS = (10, 49)
 TISSUES = {
     "white": (2, 41),
     "cerebellar_white": (7, 46),
     "cortex": (3, 42),
     "cerebellar_cortex": (8, 47),
-    "thalamus": THALAMUS,
+    "thalamus": THALAMUS_LABELS,
     "caudate": (11, 50, 26, 58),
     "putamen": (12, 51),
     "pallidum": (13, 52),
@@ -111,6 +111,6 @@ def paint(labels, generator, contrast: str | None):
     for nodes, strength in ((6, 0.06), (14, 0.06)):
         amount = uniform(generator, 0, strength)
         image = image + brain * amount * smooth_noise(labels.shape, nodes, generator)[0]
-    thalamus = (labels == THALAMUS[0]) | (labels == THALAMUS[1])
+    thalamus = (labels == THALAMUS_LABELS[0]) | (labels == THALAMUS_LABELS[1])
     uneven = uniform(generator, 0, 0.08) * smooth_noise(labels.shape, 9, generator)[0]
     return (image + 0.7 * texture + thalamus * uneven).clamp(min=0)

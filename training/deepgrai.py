@@ -45,17 +45,3 @@ def soft_dice_loss(logits, target):
     from monai.losses import DiceLoss
 
     return DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)(logits, target)
-
-
-def validation_dice(samples: list):
-    """A validation measure: mean Dice at threshold 0.5 over fixed (image, thalamus) pairs."""
-
-    def validate(network) -> float:
-        scores = []
-        for image, target in samples:
-            mask = network(image[None])[0] > 0
-            overlap = (mask & (target > 0)).sum() * 2 / (mask.sum() + target.sum()).clamp(min=1)
-            scores.append(overlap.item())
-        return sum(scores) / len(scores)
-
-    return validate

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from networks.geometry import sample_volume
-from training.contrast import THALAMUS
 from training.deformation import random_affine
 from training.randomness import chance, rand, uniform, whole_number
+from training.sources import THALAMUS_LABELS
 
 WHITE_MATTER = (2, 41)
 LESION = 25
@@ -67,7 +67,7 @@ def implant_lesions(
         else:
             _add_ellipsoid(lesions, centre, generator, voxel_mm)
     allowed = torch.zeros_like(lesions)
-    for label in WHITE_MATTER + (THALAMUS if chance(generator, 0.2) else ()):
+    for label in WHITE_MATTER + (THALAMUS_LABELS if chance(generator, 0.2) else ()):
         allowed |= labels == label
     return torch.where(lesions & allowed, torch.full_like(labels, LESION), labels)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from training import deepgrai, opfer, sources
 from training.lesions import LesionShapes
 from training.sampling import Recipe
+from training.validation import validation_dice
 
 STAGE2_CROP_MM = 62.0  # half the source cube of stage 2: field of view, crop jitter and rotation
 
@@ -40,7 +42,7 @@ def _deepgrai(stage: int, patch, lesions: LesionShapes | None) -> Plan:
         raise ValueError("DeepGRAI sees its whole grid; --patch is for opfer-thalamus")
     return Plan(
         deepgrai.recipe(stage, lesions), settings["architecture"], settings["input"],
-        deepgrai.soft_dice_loss, deepgrai.validation_dice, "FLAIR",
+        deepgrai.soft_dice_loss, partial(validation_dice, classes=(1,)), "FLAIR",
         crop_mm=STAGE2_CROP_MM if stage == 2 else None,
     )  # fmt: skip
 
@@ -51,7 +53,8 @@ def _opfer(patch, lesions: LesionShapes | None) -> Plan:
     rest = [n for n in range(1, sources.FIRST_EXTRACEREBRAL_LABEL) if n not in named]
     return Plan(
         opfer.recipe(patch, lesions), opfer.SETTINGS["architecture"], opfer.SETTINGS["input"],
-        opfer.dice_and_cross_entropy, opfer.validation_dice, "T1w", label_groups=[*known, rest],
+        opfer.dice_and_cross_entropy, partial(validation_dice, classes=(1, 2)), "T1w",
+        label_groups=[*known, rest],
     )  # fmt: skip
 
 

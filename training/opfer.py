@@ -83,19 +83,3 @@ def dice_and_cross_entropy(logits, target):
 
     loss = DiceCELoss(softmax=True, to_onehot_y=True, include_background=True, batch=True)
     return loss(logits, target)
-
-
-def validation_dice(samples: list):
-    """A validation measure: mean Dice of the two thalami over fixed (image, classes) pairs."""
-
-    def validate(network) -> float:
-        scores = []
-        for image, target in samples:
-            found = network(image[None])[0].argmax(0)
-            for number in (1, 2):
-                mask, reference = found == number, target[0] == number
-                total = (mask.sum() + reference.sum()).clamp(min=1)
-                scores.append(2 * (mask & reference).sum().item() / total.item())
-        return sum(scores) / len(scores)
-
-    return validate

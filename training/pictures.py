@@ -6,12 +6,7 @@ from pathlib import Path
 
 import torch
 
-
-def classes_of(target_or_logits, logits: bool):
-    """Class numbers (X, Y, Z) of a target or of logits (C, X, Y, Z); C is 1 for a binary task."""
-    if target_or_logits.shape[0] > 1:
-        return target_or_logits.argmax(0)
-    return (target_or_logits[0] > 0).long() if logits else target_or_logits[0].round().long()
+from training.validation import classes_of
 
 
 def save_picture(network, samples: list, path: Path) -> None:

@@ -14,14 +14,6 @@ def test_dice_of_half_overlap():
     assert np.isnan(agreement.dice(np.zeros(3), np.zeros(3)))
 
 
-def test_coefficient_of_variation_of_two_visits():
-    # |10 - 12| / sqrt(2) over a mean of 11
-    assert agreement.coefficient_of_variation_percent([[10.0, 12.0]]) == pytest.approx(
-        100 * 2 / np.sqrt(2) / 11
-    )
-    assert agreement.coefficient_of_variation_percent([[5.0, 5.0], [9.0, 9.0]]) == 0
-
-
 def test_surface_distance_of_shifted_cubes():
     first = np.zeros((20, 20, 20), bool)
     first[5:10, 5:10, 5:10] = True

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from measures import repeatability
-from measures.agreement import coefficient_of_variation_percent
 
 #: Shrout and Fleiss 1979, table 2: six targets, four judges.
 SHROUT_FLEISS = [
@@ -71,7 +70,15 @@ def test_residuals_of_unlike_groups_are_pooled():
     assert found.residual_p95 == pytest.approx(2)
 
 
-def test_coefficient_of_variation_is_the_benchmarks():
-    repeats = np.array([[10.0, 12.0, 11.0], [20.0, 19.0, 24.0]])
-    found = repeatability.repeatability(repeats)
-    assert found.cov_percent == pytest.approx(coefficient_of_variation_percent(repeats))
+def test_coefficient_of_variation_of_two_visits():
+    # |10 - 12| / sqrt(2) over a mean of 11
+    assert repeatability.repeatability([[10.0, 12.0]]).cov_percent == pytest.approx(
+        100 * 2 / np.sqrt(2) / 11
+    )
+    assert repeatability.repeatability([[5.0, 5.0], [9.0, 9.0]]).cov_percent == 0
+
+
+def test_coefficient_of_variation_of_three_visits():
+    # squared residuals of 2 and 14 with four degrees of freedom, over a mean of 16
+    found = repeatability.repeatability([[10.0, 12.0, 11.0], [20.0, 19.0, 24.0]])
+    assert found.cov_percent == pytest.approx(100 * 2 / 16)

@@ -52,10 +52,10 @@ def load_network(name: str, model_dir: Path | None = None, device: str = "cpu"):
     import torch
     from safetensors.torch import load_file
 
-    from networks.unet import build_unet
+    from networks.architectures import build
 
     card = read_card(name, model_dir)
     path = verified_weights(name, card, model_dir)
-    network = build_unet(card["architecture"])
+    network = build(card["architecture"])
     network.load_state_dict({k: v.to(torch.float32) for k, v in load_file(path).items()})
     return network.eval().to(device), card

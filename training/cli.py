@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 LOGGER = logging.getLogger("msmorph.train")
-NETWORKS = ("deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus")  # training/networks.py
+NETWORKS = (  # training/networks.py
+    "deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus", "deepscan", "lesion-unet",
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,17 +22,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("network", choices=NETWORKS)
     add("--output", type=Path, required=True, help="folder of checkpoint, log and weights")
     add("--head-labels", type=Path, nargs="*", default=[], help="label maps (FreeSurfer numbers)")
-    add("--data", type=Path, help="BIDS dataset with FLAIR (deepgrai) or T1w (opfer) images")
+    add("--data", type=Path, help="BIDS dataset with FLAIR (deepgrai), T1w (opfer) or both and T2w")
     add("--labels", type=Path, help="derivatives with *_space-{FLAIR,T1w}_*dseg of --data")
     add("--segmentation", default="", help="seg- entity of the labels, where there are several")
     add("--thalamus-labels", type=int, nargs=2, default=(10, 49), metavar=("LEFT", "RIGHT"),
         help="numbers of the thalami in --labels; all others are FreeSurfer's")  # fmt: skip
-    add("--transforms", type=Path, help="derivatives with *_from-T1w_to-FLAIR_*_xfm.txt (ITK)")
+    add("--transforms", type=Path, help="derivatives with *_from-{T1w,T2w}_to-FLAIR_*_xfm.txt")
+    add("--lesions", type=Path, help="derivatives with drawn masks of all lesions on the FLAIR")
     add("--participant-label", nargs="*", default=[], help="subjects to train on")
     add("--validation-label", nargs="*", default=[], help="subjects to validate on")
     add("--channels", type=int, nargs=5, help="filters a tier; default the paper's width")
     add("--residual-units", type=int, help="extra convolutions a tier")
-    add("--patch", type=int, help="voxels a side of opfer-thalamus's training patches; default 160")
+    add("--patch", type=int, help="voxels a side of the training patches of a 3D network")
     add("--lesion-masks", type=Path, nargs="*", default=[], help="masks of real lesions to implant")
     add("--steps", type=int, default=10000)
     add("--minutes", type=float, default=math.inf)
@@ -58,26 +61,20 @@ def gather_sources(options, plan, subjects, head_labels) -> list:
 
     found = [sources.label_source(path, plan.crop_mm) for path in head_labels]
     if options.data is not None and subjects:
-        numbers = tuple(options.thalamus_labels)
         labels = sources.LabelFiles(
-            options.labels, options.segmentation, options.transforms, numbers
+            options.labels, options.segmentation, options.transforms, tuple(options.thalamus_labels)
         )
-        geometry = (plan.crop_mm, plan.input["voxel_mm"], plan.label_groups, numbers)
-        files = sources.find_real_files(options.data, labels, subjects, plan.suffix)
-        found += [sources.real_source(one, *geometry) for one in files]
+        found += plan.real_sources(options, labels, subjects)
     return found
 
 
 def build_task(options):
     """The Task of the network named on the command line, and what its model card says of it."""
-    from networks.unet import build_unet
-    from training.lesions import read_lesion_shapes
+    from networks.architectures import build
     from training.loop import Task
-    from training.networks import NETWORKS
-    from training.sampling import Sampler
+    from training.networks import NETWORKS, Request
 
-    lesions = read_lesion_shapes(options.lesion_masks) if options.lesion_masks else None
-    plan = NETWORKS[options.network](options.patch, lesions)
+    plan = NETWORKS[options.network](Request(options.patch, options.lesion_masks))
     architecture = plan.architecture | {
         name: value
         for name, value in (
@@ -91,15 +88,15 @@ def build_task(options):
         raise SystemExit("msmorph-train: no training source found; give --head-labels or --data")
     LOGGER.info("%d sources: %s", len(sources), ", ".join(s.name for s in sources))
     held_out = gather_sources(options, plan, options.validation_label, []) or sources
-    exam = Sampler(held_out, plan.recipe, options.seed + 1_000_003, 8)
+    exam = plan.sampler(held_out, options.seed + 1_000_003, 8)
 
     def samples(start, length):
-        return Sampler(
-            sources, plan.recipe, options.seed, length, options.real_fraction, start=start,
+        return plan.sampler(
+            sources, options.seed, length, real_fraction=options.real_fraction, start=start,
             device=options.device,
         )  # fmt: skip
 
-    network = build_unet(architecture)
+    network = build(architecture)
     if options.start_from:
         from safetensors.torch import load_file
 
@@ -109,7 +106,10 @@ def build_task(options):
         "task": {"architecture": architecture, "input": plan.input},
         "sources": [source.name for source in sources],
     }
-    task = Task(options.network, network, samples, plan.loss, plan.validate(pairs), pairs[:2])
+    task = Task(
+        options.network, network, samples, plan.loss, plan.validate(pairs), pairs[:2],
+        layers=plan.layers, join=plan.join,
+    )  # fmt: skip
     return task, described
 
 

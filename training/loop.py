@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from training.pictures import save_picture
+from training.pictures import save_picture, volume_layers
 
 LOGGER = logging.getLogger("msmorph.train")
 
@@ -25,7 +25,8 @@ class Task:
     ``samples(start, length)`` returns a dataset whose first item is training sample ``start``;
     ``loss(prediction, target)`` a scalar tensor; ``validate(network)`` a score, higher is
     better, with the network in evaluation mode and gradients off. ``pictured`` are the pairs
-    (image, target) shown in ``progress.png`` at every validation.
+    (image, target) shown in ``progress.png`` at every validation, by ``layers``. ``join`` is the
+    loader's collate function.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Task:
     loss: Callable
     validate: Callable[[torch.nn.Module], float]
     pictured: list = field(default_factory=list)
+    layers: Callable = volume_layers
+    join: Callable | None = None
 
 
 @dataclass
@@ -60,6 +63,15 @@ def atomic_save(state, path: Path) -> None:
     os.replace(aside, path)
 
 
+def channels_last(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with its 2D and 3D convolutions in the layout that CPUs and GPUs do fastest."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for weights in network.parameters():
+        if weights.ndim in layouts:
+            weights.data = weights.data.contiguous(memory_format=layouts[weights.ndim])
+    return network
+
+
 def _schedulers(optimiser, settings: Settings):
     if settings.schedule == "plateau":
         return torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, mode="max", factor=0.5)
@@ -79,7 +91,7 @@ class Trainer:
     def __init__(self, task: Task, settings: Settings, output: Path):
         self.task, self.settings, self.output = task, settings, Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        self.network = task.network.to(settings.device, memory_format=torch.channels_last_3d)
+        self.network = channels_last(task.network.to(settings.device))
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.averaging),
@@ -118,8 +130,9 @@ class Trainer:
         first = self.step * settings.batch
         data = self.task.samples(first, (settings.steps - self.step) * settings.batch)
         loader = torch.utils.data.DataLoader(
-            data, settings.batch, num_workers=settings.workers, worker_init_fn=_one_thread
-        )
+            data, settings.batch, num_workers=settings.workers, worker_init_fn=_one_thread,
+            collate_fn=self.task.join,
+        )  # fmt: skip
         recent = []
         for image, target in loader:
             recent.append(self._update(image, target))
@@ -144,7 +157,9 @@ class Trainer:
         loss = self.task.loss(prediction.float(), target.to(device))
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        if not math.isfinite(norm.item()):  # one step with it would lose the network
+            raise FloatingPointError(f"the gradient is not finite at step {self.step}")
         self.optimiser.step()
         if self.settings.schedule != "plateau":
             self.scheduler.step()
@@ -157,7 +172,8 @@ class Trainer:
         with torch.no_grad(), torch.autocast(self.settings.device.split(":")[0], torch.bfloat16):
             score = self.task.validate(network)
             if self.task.pictured:
-                save_picture(network, self.task.pictured, self.output / "progress.png")
+                picture = self.output / "progress.png"
+                save_picture(network, self.task.pictured, picture, self.task.layers)
         if self.settings.schedule == "plateau":
             self.scheduler.step(score)
         self.best = max(self.best, score)

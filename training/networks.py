@@ -7,59 +7,138 @@ pictures and the model card are shared.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
-from training import deepgrai, opfer, sources
-from training.lesions import LesionShapes
-from training.sampling import Recipe
+from training import brain_sampling, deepgrai, lesion_networks, opfer, sources
+from training.heads import find_heads
+from training.lesions import read_lesion_shapes
+from training.pictures import volume_layers
+from training.placement import read_personal_lesions
+from training.sampling import Sampler
 from training.validation import validation_dice
 
 STAGE2_CROP_MM = 62.0  # half the source cube of stage 2: field of view, crop jitter and rotation
 
 
 @dataclass
+class Request:
+    """What the command line asks of a plan: patch size, and masks of lesions to implant."""
+
+    patch: int | None = None
+    lesion_masks: list[Path] = field(default_factory=list)
+
+    def shapes(self):
+        """Single lesions of the masks, or None."""
+        return read_lesion_shapes(self.lesion_masks) if self.lesion_masks else None
+
+    def people(self):
+        """Lesions of whole persons: the masks that have a brain mask beside them."""
+        whole = [p for p in map(Path, self.lesion_masks) if "label-lesion" in p.name]
+        return read_personal_lesions(whole)
+
+
+@dataclass
 class Plan:
     """One network: how its samples are drawn, judged and learnt.
 
-    ``suffix`` is the contrast of its real images; ``crop_mm`` the half-width its sources are cut
-    to; ``label_groups`` see sources.resample_labels; ``validate(samples)`` makes a measure.
+    ``sampler(sources, seed, length, **settings)`` makes a dataset; ``real_sources(options,
+    label_files, subjects)`` reads real images; ``crop_mm`` is the half-width label maps are cut to;
+    ``validate(samples)`` makes a measure; ``layers`` see pictures.save_picture; ``join`` is the
+    collate function of its batches, None for the usual one.
     """
 
-    recipe: Recipe
+    sampler: Callable
     architecture: dict
     input: dict
     loss: Callable
     validate: Callable
-    suffix: str
+    real_sources: Callable
+    layers: Callable = volume_layers
     crop_mm: float | None = None
-    label_groups: list | None = None
+    join: Callable | None = None
 
 
-def _deepgrai(stage: int, patch, lesions: LesionShapes | None) -> Plan:
+def _one_contrast(suffix, crop_mm, voxel_mm, label_groups=None):
+    """Reader of real images of one contrast; see sources.real_source for the arguments."""
+
+    def read(options, labels, subjects):
+        files = sources.find_real_files(options.data, labels, subjects, suffix)
+        geometry = (crop_mm, voxel_mm, label_groups, labels.thalamus_numbers)
+        return [sources.real_source(one, *geometry) for one in files]
+
+    return read
+
+
+def _sampler(recipe, found, seed, length, **settings):
+    return Sampler(found, recipe, seed, length, **settings)
+
+
+def _deepgrai(stage: int, request: Request) -> Plan:
     settings = deepgrai.STAGES[stage]
-    if patch:
+    if request.patch:
         raise ValueError("DeepGRAI sees its whole grid; --patch is for opfer-thalamus")
+    crop_mm = STAGE2_CROP_MM if stage == 2 else None
     return Plan(
-        deepgrai.recipe(stage, lesions), settings["architecture"], settings["input"],
-        deepgrai.soft_dice_loss, partial(validation_dice, classes=(1,)), "FLAIR",
-        crop_mm=STAGE2_CROP_MM if stage == 2 else None,
+        partial(_sampler, deepgrai.recipe(stage, request.shapes())),
+        settings["architecture"], settings["input"],
+        deepgrai.soft_dice_loss, partial(validation_dice, classes=(1,)),
+        _one_contrast("FLAIR", crop_mm, settings["input"]["voxel_mm"]), crop_mm=crop_mm,
     )  # fmt: skip
 
 
-def _opfer(patch, lesions: LesionShapes | None) -> Plan:
+def _opfer(request: Request) -> Plan:
     known = [list(group) for group in opfer.CLASS_LABELS.values()]
     named = {number for group in known for number in group}
     rest = [n for n in range(1, sources.FIRST_EXTRACEREBRAL_LABEL) if n not in named]
+    voxel_mm = opfer.SETTINGS["input"]["voxel_mm"]
     return Plan(
-        opfer.recipe(patch, lesions), opfer.SETTINGS["architecture"], opfer.SETTINGS["input"],
-        opfer.dice_and_cross_entropy, partial(validation_dice, classes=(1, 2)), "T1w",
-        label_groups=[*known, rest],
+        partial(_sampler, opfer.recipe(request.patch, request.shapes())),
+        opfer.SETTINGS["architecture"], opfer.SETTINGS["input"],
+        opfer.dice_and_cross_entropy, partial(validation_dice, classes=(1, 2)),
+        _one_contrast("T1w", None, voxel_mm, [*known, rest]),
     )  # fmt: skip
 
 
-NETWORKS: dict[str, Callable[..., Plan]] = {
-    "deepgrai-stage1": lambda patch, lesions: _deepgrai(1, patch, lesions),
-    "deepgrai-stage2": lambda patch, lesions: _deepgrai(2, patch, lesions),
+def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
+    recipe = brain_sampling.BrainRecipe(request.people(), request.shapes())
+
+    def sampler(found, seed, length, real_fraction=0.4, start=0, device="cpu"):
+        if device != "cpu":
+            raise ValueError("samples of the lesion networks are made on the CPU; use --workers")
+        return brain_sampling.BrainSampler(
+            found, recipe, cut, seed, length, real_fraction=real_fraction, start=start
+        )
+
+    def read(options, labels, subjects):
+        return find_heads(options.data, labels, subjects, options.lesions)
+
+    return Plan(
+        sampler, settings["architecture"], settings["input"], loss,
+        lesion_networks.validation_score, read, layers=lesion_networks.middle_layers, join=join,
+    )  # fmt: skip
+
+
+def _deepscan(request: Request) -> Plan:
+    if request.patch:
+        raise ValueError("DeepSCAN sees whole planes; --patch is for the 3D networks")
+    return _lesions(
+        lesion_networks.DEEPSCAN, lesion_networks.label_flip_loss, brain_sampling.cut_stacks,
+        request, join=brain_sampling.join_stacks,
+    )  # fmt: skip
+
+
+def _lesion_unet(request: Request) -> Plan:
+    size = request.patch or lesion_networks.UNET["input"]["shape"][0]
+    cut = partial(brain_sampling.cut_patch, size=size)
+    return _lesions(lesion_networks.UNET, lesion_networks.supervised_loss, cut, request)
+
+
+NETWORKS: dict[str, Callable[[Request], Plan]] = {
+    "deepgrai-stage1": partial(_deepgrai, 1),
+    "deepgrai-stage2": partial(_deepgrai, 2),
     "opfer-thalamus": _opfer,
+    "deepscan": _deepscan,
+    "lesion-unet": _lesion_unet,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
@@ -37,7 +37,11 @@ class Volume:
 
 @dataclass
 class Source:
-    """One head: its label map, its image if real, its thalamus map, and places (world mm)."""
+    """One head: its label map, its image if real, its thalamus map, and places (world mm).
+
+    ``brain_box_mm`` see brain_extent. ``images`` (by contrast), ``lesions`` (mask) and ``unknown``
+    (mask of what may be a lesion that nobody drew) are for networks that see several contrasts.
+    """
 
     name: str
     axes: np.ndarray
@@ -47,6 +51,10 @@ class Source:
     thalamus: Volume
     labels: Volume | None = None
     image: Volume | None = None
+    brain_box_mm: tuple | None = None
+    images: dict = field(default_factory=dict)
+    lesions: Volume | None = None
+    unknown: Volume | None = None
 
 
 def _side_masks(labels: np.ndarray, path: Path) -> list[np.ndarray]:
@@ -73,8 +81,25 @@ def _crop(data: np.ndarray, affine: np.ndarray, centre_mm, half_mm: float):
     return data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))], cropped
 
 
-def _is_brain(labels: np.ndarray) -> np.ndarray:
+def is_brain(labels):
+    """Where a label map (array or tensor) shows brain or ventricle, without the CSF around it."""
     return (labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL) & (labels != 24)
+
+
+def brain_extent(brain: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (world mm) and size (mm, along the axes nearest to R, A, S) of a mask (X, Y, Z).
+
+    Both from the 1st and 99th percentile of its voxels, so that a spur of the mask counts little.
+    """
+    axes = image_axes(affine)
+    along = (np.argwhere(brain) @ affine[:3, :3].T + affine[:3, 3]) @ axes
+    low, high = np.percentile(along, (1, 99), axis=0)
+    return axes @ ((low + high) / 2), high - low
+
+
+def _moved(box, matrix):
+    """The box of brain_extent with its centre moved by a matrix; a size hardly changes."""
+    return (matrix @ np.append(box[0], 1))[:3], box[1]
 
 
 def label_source(path: Path, crop_mm: float | None) -> Source:
@@ -87,7 +112,8 @@ def label_source(path: Path, crop_mm: float | None) -> Source:
     thalamus = np.isin(labels, THALAMUS_LABELS)
     centre = _centroid_mm(thalamus, image.affine)
     sides = np.stack([_centroid_mm(mask, image.affine) for mask in _side_masks(labels, path)])
-    brain_centre = _centroid_mm(_is_brain(labels), image.affine)
+    brain_centre = _centroid_mm(is_brain(labels), image.affine)
+    brain_box = brain_extent(is_brain(labels), image.affine)
     affine = image.affine
     if crop_mm is not None:
         labels, affine = _crop(labels, affine, centre, crop_mm)
@@ -100,6 +126,7 @@ def label_source(path: Path, crop_mm: float | None) -> Source:
         brain_centre_mm=brain_centre,
         thalamus=Volume(np.isin(labels, THALAMUS_LABELS).astype(np.float32), inverse),
         labels=Volume(labels, inverse),
+        brain_box_mm=brain_box,
     )
 
 
@@ -183,7 +210,7 @@ def real_source(
     back = np.linalg.inv(files.to_labels)
     to_teacher = np.linalg.inv(teacher.affine) @ files.to_labels
     masks = [
-        np.isin(label_data, THALAMUS_LABELS), _is_brain(label_data),
+        np.isin(label_data, THALAMUS_LABELS), is_brain(label_data),
         *_side_masks(label_data, files.labels),
     ]  # fmt: skip
     centre, brain_centre, *sides = (
@@ -212,6 +239,7 @@ def real_source(
         thalamus=Volume(masks[0].astype(np.float32), to_teacher),
         labels=labels,
         image=Volume(data, np.linalg.inv(affine)),
+        brain_box_mm=_moved(brain_extent(masks[1], teacher.affine), back),
     )
 
 
@@ -238,14 +266,17 @@ class LabelFiles:
                 known = ", ".join(path.name for path in dsegs)
                 raise ValueError(f"{image.name} has several label files ({known}); name one seg-")
             if dsegs:
-                matrix = np.eye(4) if space == suffix else self._to_t1w(folder, prefix, suffix)
+                matrix = (
+                    np.eye(4) if space == suffix else self.transform(folder, prefix, "T1w", suffix)
+                )
                 return RealFiles(image, dsegs[0], _checked(matrix, image, dsegs[0], suffix))
         return None
 
-    def _to_t1w(self, folder: Path, prefix: str, suffix: str) -> np.ndarray | None:
+    def transform(self, folder: Path, prefix: str, moving: str, fixed: str) -> np.ndarray | None:
+        """Matrix from points of the fixed contrast to those of the moving; None without a file."""
         if self.transforms is None:
             return None
-        files = sorted((self.transforms / folder).glob(f"{prefix}_from-T1w_to-{suffix}_*.txt"))
+        files = sorted((self.transforms / folder).glob(f"{prefix}_from-{moving}_to-{fixed}_*.txt"))
         return read_itk_affine(files[0]) if files else None
 
 

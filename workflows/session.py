@@ -6,6 +6,7 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from workflows.anatomical import init_anatomical_wf
+from workflows.lesions import init_lesions_wf
 from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
 
@@ -17,6 +18,8 @@ def init_session_wf(
     model_dir: str | None = None,
     device: str = "cpu",
     skull_strip: str = "auto",
+    lesion_model: str = "deepscan",
+    lesion_filling: bool = False,
     omp_nthreads: int = 1,
     random_seed: int = 1,
     name: str = "session_wf",
@@ -33,18 +36,19 @@ def init_session_wf(
     ----------
     contrasts : which of ``t1w``, ``flair``, ``t2w`` the session has.
     tasks : which branches to build; the thalamus is measured on a FLAIR and on a T1w,
-        each by itself.
+        each by itself, lesions on a FLAIR or a T2w with what else there is.
     weights_sha256 : hash of each network's weights by its name.
     model_dir, device : see ``init_thalamus_flair_wf``.
     skull_strip, random_seed : see ``init_anatomical_wf``.
+    lesion_model, lesion_filling : see ``init_lesions_wf``.
     omp_nthreads : threads a node may use.
 
     Inputs
     ------
     t1w, flair, t2w : raw images, for each contrast named.
 
-    The branches are the sub-workflows ``anatomical_wf``, ``thalamus_flair_wf`` and
-    ``thalamus_t1w_wf``; their output nodes hold the results.
+    The branches are the sub-workflows ``anatomical_wf``, ``thalamus_flair_wf``,
+    ``thalamus_t1w_wf`` and ``lesions_wf``; their output nodes hold the results.
     """
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(niu.IdentityInterface(list(contrasts)), name="inputnode")
@@ -62,6 +66,12 @@ def init_session_wf(
                 workflow, anatomical_wf, contrast, weights_sha256,
                 model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
             )  # fmt: skip
+    if "lesions" in tasks and {"flair", "t2w"} & set(contrasts):
+        _add_lesions(
+            workflow, anatomical_wf, contrasts, weights_sha256, lesion_model=lesion_model,
+            fill_t1w=lesion_filling, model_dir=model_dir, device=device,
+            omp_nthreads=omp_nthreads, random_seed=random_seed,
+        )  # fmt: skip
     return workflow
 
 
@@ -84,5 +94,25 @@ def _add_thalamus(workflow, anatomical_wf, contrast: str, weights_sha256, **sett
     workflow.connect([
         (anatomical_wf, branch, [
             (source, f"inputnode.{field}") for field, source in wanted.items()
+        ]),
+    ])  # fmt: skip
+
+
+def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings) -> None:
+    """The lesion branch, on the grid of the FLAIR or else of the T2w."""
+    from networks.lesions import NAMES
+
+    reference = next(c for c in ("t1w", "flair", "t2w") if c in contrasts)
+    first = "flair" if "flair" in contrasts else "t2w"
+    branch = init_lesions_wf(
+        contrasts=contrasts, reference=reference,
+        weights_sha256=[weights_sha256[NAMES[settings["lesion_model"]]]], **settings,
+    )  # fmt: skip
+    sources = {contrast: f"{contrast}_preproc" for contrast in contrasts}
+    sources["brain_mask"] = f"{first}_mask"
+    fields = branch.get_node("inputnode").inputs.copyable_trait_names()
+    workflow.connect([
+        (anatomical_wf, branch, [
+            (f"outputnode.{sources.get(field, field)}", f"inputnode.{field}") for field in fields
         ]),
     ])  # fmt: skip

@@ -1,0 +1,326 @@
+"""Nipype interface of the lesion networks (McKinley 2021)."""
+
+from __future__ import annotations
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+CONTRASTS = ("flair", "t2w", "t1w")  # the first there is carries the lesions' grid
+NAMES = {"flair": "FLAIR", "t2w": "T2w", "t1w": "T1w"}
+MOST_CLIPPED = 0.01
+
+
+class _LesionsInputSpec(BaseInterfaceInputSpec):
+    flair = File(exists=True, desc="bias-corrected FLAIR")
+    t2w = File(exists=True, desc="bias-corrected T2w")
+    t1w = File(exists=True, desc="bias-corrected T1w")
+    brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR, else of the T2w")
+    flair_to_ref_itk = File(exists=True, desc="pulls the FLAIR onto the reference")
+    t2w_to_ref_itk = File(exists=True, desc="pulls the T2w onto the reference")
+    flair_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
+    t2w_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
+    ref_to_mni_itk = File(exists=True, desc="pulls the reference onto the template")
+    ref_to_mni_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
+    lesion_model = traits.Enum("deepscan", "unet", usedefault=True, desc="as --lesion-model")
+    fill_t1w = traits.Bool(False, usedefault=True, desc="also fill the lesions of the T1w")
+    random_seed = traits.Int(1, usedefault=True, desc="seed of the filling's texture")
+    weights_sha256 = traits.List(traits.Str, desc="hashes of the weights: a change reruns the node")
+    model_dir = traits.Either(None, traits.Str, usedefault=True, nohash=True, desc="weights")
+    device = traits.Str("cpu", usedefault=True, nohash=True, desc="cpu or cuda[:n]")
+    num_threads = traits.Int(1, usedefault=True, nohash=True, desc="torch threads")
+    use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="asks MultiProc for a GPU")
+
+
+class _LesionsOutputSpec(TraitedSpec):
+    out_mask = File(exists=True, desc="lesions, uint8, grid of the FLAIR, else of the T2w")
+    out_instances = File(exists=True, desc="their numbers from the largest on, uint16, same grid")
+    out_probseg = File(exists=True, desc="lesion probability, float32, same grid")
+    out_uncertainty = File(desc="probability that the lesion label is wrong, same grid")
+    out_dseg = File(exists=True, desc="classes of networks.brain_classes, uint8, same grid")
+    out_t1w_mask = File(desc="lesions on the T1w's grid")
+    out_t1w_probseg = File(desc="lesion probability on the T1w's grid")
+    out_filled = File(desc="T1w with its lesions filled")
+    measures = traits.Dict(desc="columns of the session's morph table")
+    rows = traits.List(desc="one dict a lesion")
+    meta = traits.Dict(desc="sidecar: models, device, threshold, contrasts")
+
+
+class LesionSegmentation(SimpleInterface):
+    """Lesions, structures and their measures from whatever there is of FLAIR, T2w and T1w.
+
+    FLAIR or T2w must be there. Contrasts whose registration is flagged are left out.
+    """
+
+    input_spec = _LesionsInputSpec
+    output_spec = _LesionsOutputSpec
+
+    def _run_interface(self, runtime):
+        from pathlib import Path
+
+        from interfaces.brain import use_threads
+        from networks.device import resolve_device
+        from networks.memory import keep_freed_memory
+
+        keep_freed_memory()
+        use_threads(self.inputs.num_threads)
+        self._folder = Path(runtime.cwd)
+        self._device = resolve_device(self.inputs.device)
+        images = _Images(self.inputs)
+        found, card = self._segment(images)
+        self._describe(images, card)
+        self._save_first(images, found)
+        self._save_t1w(images, found)
+        return runtime
+
+    def _segment(self, images):
+        """Run the network and clean its lesion map."""
+        from networks import lesions
+        from networks.weights import load_network
+
+        name = lesions.NAMES[self.inputs.lesion_model]
+        network, card = load_network(name, self.inputs.model_dir, self._device)
+        seen = lesions.segment_lesions(
+            images.contrasts(), images.brain(), network, card, self._device
+        )
+        return _Cleaned(seen, card["threshold"]), {"name": name, **card}
+
+    def _describe(self, images, card) -> None:
+        from interfaces.segmentation import describe_models
+
+        self._results["meta"] = {
+            "Device": self._device,
+            "Models": describe_models({card["name"]: card}),
+            "Threshold": card["threshold"],
+            "Contrasts": images.used,
+        }
+
+    def _save(self, trait: str, array, affine) -> None:
+        from interfaces.images import save_nifti
+
+        path = self._folder / f"{trait.removeprefix('out_')}.nii.gz"
+        self._results[trait] = save_nifti(array, affine, path)
+
+    def _save_first(self, images, found) -> None:
+        """Maps and measures on the grid of the FLAIR, else of the T2w."""
+        import numpy as np
+
+        first = images.first
+        probability, uncertainty = found.lesion_maps(first.data.shape, first.affine)
+        structures = found.structures(first.data.shape, first.affine)
+        lesions, columns, rows = _measure(images, found, probability, uncertainty, structures)
+        classes = _classes_of(structures)
+        classes[lesions > 0] = 1
+        self._save("out_mask", (lesions > 0).astype(np.uint8), first.affine)
+        self._save("out_instances", lesions.astype(np.uint16), first.affine)
+        self._save("out_probseg", probability, first.affine)
+        self._save("out_dseg", classes, first.affine)
+        if uncertainty is not None:
+            self._save("out_uncertainty", uncertainty, first.affine)
+        self._results["measures"] = columns
+        self._results["rows"] = rows
+
+    def _save_t1w(self, images, found) -> None:
+        """Lesions on the T1w's grid, where there is one that fits."""
+        import numpy as np
+
+        from measures.components import MIN_LESION_MM3, label_components, voxel_geometry
+        from measures.filling import fill_lesions
+
+        t1w = images.t1w
+        if t1w is None:
+            return
+        to_t1w = t1w.from_first
+        probability, _ = found.lesion_maps(t1w.data.shape, t1w.affine, to_t1w)
+        voxel_mm, voxel_mm3 = voxel_geometry(t1w.affine)
+        mask = label_components(probability > found.threshold, voxel_mm3, MIN_LESION_MM3) > 0
+        self._save("out_t1w_mask", mask.astype(np.uint8), t1w.affine)
+        self._save("out_t1w_probseg", probability, t1w.affine)
+        if self.inputs.fill_t1w:
+            white = found.white_matter(t1w.data.shape, t1w.affine, to_t1w)
+            generator = np.random.default_rng(self.inputs.random_seed)
+            try:
+                filled = fill_lesions(t1w.data, mask, white, voxel_mm, generator)
+            except ValueError:  # no white matter at all: nothing can be filled
+                filled = t1w.data
+            self._save("out_filled", filled, t1w.affine)
+
+
+class _Images:
+    """The contrasts of a session that fit together, the first of them FLAIR or else T2w."""
+
+    def __init__(self, inputs):
+        import nibabel as nib
+        import numpy as np
+        from nipype.interfaces.base import isdefined
+
+        from interfaces.registration import read_itk
+        from networks.lesions import Contrast
+
+        there = [c for c in CONTRASTS if isdefined(getattr(inputs, c))]
+        flags = {c: getattr(inputs, f"{c}_coreg_flag", "ok") for c in there}
+        first = there[0]
+        fitting = [c for c in there[1:] if flags[c] == "ok" == flags[first]]
+        to_ref = {}
+        for contrast in there:
+            path = getattr(inputs, f"{contrast}_to_ref_itk", None)
+            given = path is not None and isdefined(path)
+            to_ref[contrast] = read_itk(path) if given else np.eye(4)
+        self.first_to_ref = np.linalg.inv(to_ref[first])
+        self._found = []
+        for contrast in (first, *fitting):
+            image = nib.load(getattr(inputs, contrast))
+            data = image.get_fdata(dtype=np.float32)
+            matrix = to_ref[contrast] @ self.first_to_ref
+            self._found.append(Contrast(NAMES[contrast], data, image.affine, matrix))
+        self.used = [contrast.name for contrast in self._found]
+        self._mask_file = inputs.brain_mask
+        self.to_mni = None
+        if isdefined(inputs.ref_to_mni_itk) and inputs.ref_to_mni_flag == "ok":
+            self.to_mni = np.linalg.inv(read_itk(inputs.ref_to_mni_itk)) @ self.first_to_ref
+
+    @property
+    def first(self):
+        """The contrast that carries the lesions' grid."""
+        return self._found[0]
+
+    @property
+    def t1w(self):
+        """The T1w, or None."""
+        return next((c for c in self._found if c.name == "T1w"), None)
+
+    def contrasts(self):
+        """All contrasts, the first first."""
+        return self._found
+
+    def brain(self):
+        """Brain mask of the first contrast."""
+        import nibabel as nib
+        import numpy as np
+
+        return np.asarray(nib.load(self._mask_file).dataobj) > 0
+
+    def t1w_on_first(self):
+        """The T1w on the first contrast's grid (linear), or None."""
+        import numpy as np
+
+        from interfaces.images import resample
+
+        if self.t1w is None:
+            return None
+        placed = np.linalg.inv(self.t1w.from_first) @ self.t1w.affine
+        return resample(self.t1w.data, placed, self.first.affine, self.first.data.shape)
+
+
+class _Cleaned:
+    """A network's map without lesions that are none: in plexus and ventricle, or too small."""
+
+    def __init__(self, seen, threshold: float):
+        import numpy as np
+        from scipy import ndimage
+
+        from measures.lesions import find_lesions
+        from networks.brain_classes import LESION
+
+        self._seen, self.threshold, self.clipped = seen, threshold, seen.clipped
+        lesion = seen.likelihood[LESION]
+        structures = _likeliest(part for part in seen.likelihood)
+        kept = find_lesions(lesion > threshold, seen.affine, structures) > 0
+        dropped = (lesion > threshold) & ~kept
+        # with its blurred edge, or a coarser grid would bring some of it back
+        dropped = ndimage.binary_dilation(dropped, iterations=2)
+        dropped &= ~ndimage.binary_dilation(kept, iterations=2)
+        self._lesion = np.where(dropped, np.float32(0), lesion)
+
+    def lesion_maps(self, shape, affine, to_image=None):
+        """Lesion probability, and flip or None, on an image's grid (mean over its voxels)."""
+        import numpy as np
+
+        from networks.geometry import mean_over_voxels
+
+        maps = [self._lesion] if self._seen.flip is None else [self._lesion, self._seen.flip]
+        found = mean_over_voxels(np.stack(maps), self._affine(to_image), shape, affine)
+        return found[0], (found[1] if len(maps) > 1 else None)
+
+    def structures(self, shape, affine):
+        """FreeSurfer's numbers (left ones for both sides) of the likeliest structure."""
+        from networks.geometry import mean_over_voxels
+
+        return _likeliest(
+            mean_over_voxels(part[None], self._seen.affine, shape, affine)[0]
+            for part in self._seen.likelihood
+        )
+
+    def white_matter(self, shape, affine, to_image):
+        """Mask of cerebral white matter on an image's grid."""
+        from networks.geometry import mean_over_voxels
+
+        part = self._seen.likelihood[3:4]
+        return mean_over_voxels(part, self._affine(to_image), shape, affine)[0] > 0.5
+
+    def _affine(self, to_image):
+        return self._seen.affine if to_image is None else to_image @ self._seen.affine
+
+
+def _labels() -> list[int]:
+    """FreeSurfer's number of every class, 0 for background."""
+    from networks.brain_classes import CLASSES
+
+    return [labels[0] if labels else 0 for _, labels in CLASSES]
+
+
+def _likeliest(parts):
+    """Label map (int16) of the likeliest class but lesion; ``parts`` are the classes' maps."""
+    import numpy as np
+
+    from networks.brain_classes import LESION
+
+    best = labels = None
+    for number, (part, label) in enumerate(zip(parts, _labels(), strict=True)):
+        if best is None:
+            best, labels = part.copy(), np.zeros(part.shape, np.int16)
+        elif number != LESION:
+            better = part > best
+            labels[better] = label
+            np.maximum(best, part, out=best)
+    return labels
+
+
+def _classes_of(structures):
+    """Class numbers (uint8) of FreeSurfer's."""
+    import numpy as np
+
+    classes = np.zeros(structures.shape, np.uint8)
+    for number, label in enumerate(_labels()):
+        if label:
+            classes[structures == label] = number
+    return classes
+
+
+def _measure(images, found, probability, uncertainty, structures):
+    """Numbered lesions, the session's columns and a row a lesion."""
+    from measures import lesions as measured
+    from measures.components import voxel_geometry
+    from measures.structures import structure_volumes
+    from networks.brain_classes import CLASSES
+
+    affine = images.first.affine
+    lesions = measured.find_lesions(probability > found.threshold, affine, structures)
+    table = measured.measure_lesions(
+        lesions, affine, structures, probability, uncertainty, images.t1w_on_first(), images.to_mni
+    )
+    columns = measured.summarise_lesions(table)
+    volumes = structure_volumes(structures, voxel_geometry(affine)[1], lesions)
+    volumes["structure_other_ventricles_ml"] = volumes["structure_third_ventricle_ml"]
+    names = [f"structure_{name}_ml" for name, _ in CLASSES[2:]]
+    columns |= {name: volumes[name] for name in ("brain_ml", *names)}
+    columns["qc_lesion_contrasts"] = "+".join(images.used)
+    flag = measured.implausibility(table, lesions, structures, probability)
+    if found.clipped > MOST_CLIPPED:
+        flag = f"{100 * found.clipped:.0f}% of the brain mask lies outside of what the network sees"
+    columns["qc_lesion_flag"] = flag
+    return lesions, columns, table.rows

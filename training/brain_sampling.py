@@ -1,0 +1,184 @@
+"""Samples of the lesion networks: several contrasts of one head, and a class for every voxel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from networks.brain_classes import CLASSES, CONTRASTS, LESION
+from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes
+from networks.geometry import InputGrid, normalise, sample_volume
+from training import randomness
+from training.deformation import View, random_view
+from training.joint_contrasts import implant, paint_all, scan, soft_lesions, strip
+from training.lesions import LesionShapes, implant_lesions
+from training.placement import PersonalLesions, can_hold_lesions, place_lesions
+from training.randomness import chance, whole_number
+from training.sampling import nearest_labels, positions
+from training.sources import Source
+
+CANVAS = InputGrid((160, 192, 160), (1.0, 1.0, 1.0))
+VIEW = View(jitter_mm=(6.0, 6.0, 6.0), warp_mm=2.5, rotation_deg=14.0, scaling=0.10)
+IGNORED = 255
+WHITE = (2, 41)
+#: Which contrasts a sample keeps, and how often.
+PRESENT = (
+    (("T1w", "T2w", "FLAIR"), 0.40),
+    (("T1w", "FLAIR"), 0.20),
+    (("T2w", "FLAIR"), 0.08),
+    (("FLAIR",), 0.17),
+    (("T2w",), 0.08),
+    (("T1w", "T2w"), 0.07),
+)
+
+
+def class_table() -> torch.Tensor:
+    """Class of every FreeSurfer label, long (1024,); 0 for what is not named."""
+    table = torch.zeros(1024, dtype=torch.long)
+    for number, (_, labels) in enumerate(CLASSES):
+        table[list(labels)] = number
+    return table
+
+
+@dataclass
+class BrainRecipe:
+    """Where lesions come from: masks of whole persons, and single shapes."""
+
+    people: list[PersonalLesions]
+    shapes: LesionShapes | None = None
+
+
+def draw_brain(source: Source, recipe: BrainRecipe, generator):
+    """Contrasts (3, 160, 192, 160), zero where absent, and classes (160, 192, 160), long."""
+    shape = CANVAS.shape
+    points = random_view(source, source.brain_box_mm[0], CANVAS, VIEW, generator)
+    labels = nearest_labels(source.labels, points, shape)
+    drawn, unknown = (_mask(part, points) for part in (source.lesions, source.unknown))
+    labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE[0], labels)
+    lesions = _new_lesions(labels, points, source, recipe, generator)
+    if drawn is not None and chance(generator, 0.75):
+        lesions = torch.zeros_like(lesions)  # mostly as it is
+    share = soft_lesions(lesions, generator)
+    kept = _kept_contrasts(source, generator)
+    if source.images:
+        images = {
+            name: sample_volume(*positions(source.images[name], points, shape)).clamp(min=0)
+            for name in kept
+        }
+        images = implant(images, share, generator)
+    else:
+        images = paint_all(kept, labels, share, generator)
+    classes = class_table()[labels]
+    if unknown is not None:
+        classes[unknown] = IGNORED
+    classes[lesions if drawn is None else lesions | drawn] = LESION
+    mask = strip(labels, generator)
+    return _scan_all(images, mask, generator, real=bool(source.images)), classes
+
+
+def _mask(volume, points):
+    """A source's mask on the canvas, or None."""
+    if volume is None:
+        return None
+    return sample_volume(*positions(volume, points, CANVAS.shape)) > 0.5
+
+
+def _new_lesions(labels, points, source, recipe: BrainRecipe, generator):
+    """Mask of implanted lesions: a person's, single ones, both, or none."""
+    lesions = torch.zeros(labels.shape, dtype=torch.bool)
+    if chance(generator, 0.08):
+        return lesions
+    if recipe.people and chance(generator, 0.8):
+        lesions |= place_lesions(labels, points, source, recipe.people, generator)
+    if chance(generator, 0.5):
+        single = implant_lesions(labels, generator, 1.0, recipe.shapes, most=40)
+        lesions |= (single != labels) & can_hold_lesions(labels)
+    return lesions
+
+
+def _kept_contrasts(source, generator) -> list[str]:
+    """Contrasts of a sample: a user's data are not complete either."""
+    often = torch.tensor([share for _, share in PRESENT])
+    wanted = PRESENT[torch.multinomial(often, 1, generator=generator).item()][0]
+    return [name for name in wanted if not source.images or name in source.images] or ["FLAIR"]
+
+
+def _scan_all(images: dict, mask, generator, *, real: bool):
+    """Scan, strip and normalise the contrasts; those that are missing are zero."""
+    stack = torch.zeros((len(CONTRASTS), *CANVAS.shape))
+    for name, image in images.items():
+        scanned = scan(image, generator, real=real) * mask
+        stack[CONTRASTS.index(name)] = normalise(scanned) * mask
+    return stack
+
+
+@dataclass
+class BrainSampler(torch.utils.data.Dataset):
+    """Endless, indexable supply of samples; see training.sampling.Sampler.
+
+    ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain.
+    """
+
+    sources: list[Source]
+    recipe: BrainRecipe
+    cut: object
+    seed: int
+    length: int
+    real_fraction: float = 0.4
+    start: int = 0
+
+    def __post_init__(self):
+        self.real = [s for s in self.sources if s.images]
+        self.maps = [s for s in self.sources if not s.images]
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        generator = randomness.seeded(self.seed, self.start + index)
+        use_real = bool(self.real) and (not self.maps or chance(generator, self.real_fraction))
+        pool = self.real if use_real else self.maps
+        source = pool[whole_number(generator, 0, len(pool))]
+        return self.cut(*draw_brain(source, self.recipe, generator), generator)
+
+
+def cut_stacks(contrasts, classes, generator, count: int = 8):
+    """``count`` stacks (count, 3, 5, 160, 192) in all three directions, and their middle classes.
+
+    Half of them show ten voxels of lesion or more, where the head has such slices (McKinley 2021).
+    """
+    stacks, targets = [], []
+    for number in range(count):
+        direction = (AXIAL, CORONAL, SAGITTAL)[number % 3]
+        others = tuple(axis for axis in range(3) if axis != direction)
+        wanted = (classes == LESION).sum(others) >= 10
+        if number % 2 or not wanted.any():
+            wanted = (classes > 0).sum(others) >= 100
+        choices = wanted.nonzero()[:, 0]
+        middle = choices[whole_number(generator, 0, len(choices))].item()
+        reach = SLICES // 2
+        stacks.append(planes(contrasts, direction, middle - reach, middle + reach + 1))
+        targets.append(planes(classes[None], direction, middle, middle + 1)[0, 0])
+    return torch.stack(stacks), torch.stack(targets)
+
+
+def cut_patch(contrasts, classes, generator, size: int = 128):
+    """A cube (3, size, size, size) and its classes; mostly about a voxel of lesion."""
+    lesions = (classes == LESION).nonzero()
+    if len(lesions) and chance(generator, 0.67):
+        middle = lesions[whole_number(generator, 0, len(lesions))].tolist()
+    else:
+        middle = [n // 2 for n in classes.shape]
+    start = []
+    for place, n in zip(middle, classes.shape, strict=True):
+        jittered = place - size // 2 + whole_number(generator, -24, 25)
+        start.append(min(max(jittered, 0), n - size))
+    box = tuple(slice(s, s + size) for s in start)
+    return contrasts[(slice(None), *box)], classes[box]
+
+
+def join_stacks(samples: list):
+    """Stacks of several brains as one batch: (N, 3, 5, H, W) and (N, H, W)."""
+    stacks, targets = zip(*samples, strict=True)
+    return torch.cat(stacks), torch.cat(targets)

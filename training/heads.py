@@ -1,0 +1,98 @@
+"""Real heads seen in several contrasts, with structure labels and, where drawn, lesions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from networks.brain_classes import CLASSES, CONTRASTS, LESION
+from networks.geometry import antialias
+from training.sources import (
+    LabelFiles,
+    RealFiles,
+    Source,
+    Volume,
+    find_real_files,
+    real_source,
+)
+
+CSF = 24
+# Voxels of white matter so many robust SDs above its median on FLAIR may be lesions nobody drew.
+SUSPICIOUS = 2.5
+
+
+def label_groups() -> list[list[int]]:
+    """Labels kept apart on a real head: the classes, then all the rest as CSF."""
+    known = [list(labels) for _, labels in CLASSES[LESION + 1 :]]
+    named = {number for group in known for number in group}
+    rest = [n for n in range(1, 165) if n not in named and n != CSF]
+    return [*known, [CSF, *rest]]
+
+
+def find_heads(bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | None) -> list[Source]:
+    """Every session of ``subjects`` with a FLAIR and structure labels, with all its contrasts.
+
+    World mm are those of the FLAIR. ``lesions`` is a derivatives folder with drawn masks of all
+    lesions on the FLAIR's grid, ``*_label-lesion_desc-consensus_mask`` or ``*_label-L_*mask``;
+    heads without one get ``unknown`` instead, the voxels that may be lesions.
+    """
+    found = []
+    for files in find_real_files(bids_dir, labels, subjects, "FLAIR"):
+        source = real_source(files, None, (1.0, 1.0, 1.0), label_groups(), labels.thalamus_numbers)
+        folder = files.image.parent.relative_to(bids_dir)
+        prefix = files.image.name.removesuffix("_FLAIR.nii.gz")
+        source.images = {"FLAIR": source.image}
+        for contrast in CONTRASTS[:2]:
+            path = files.image.with_name(f"{prefix}_{contrast}.nii.gz")
+            if path.exists():
+                matrix = labels.transform(folder, prefix, contrast, "FLAIR")
+                source.images[contrast] = _volume(path, np.eye(4) if matrix is None else matrix)
+        drawn = _drawn(lesions, folder, prefix)
+        if drawn is None:
+            source.unknown = _suspicious(source, files)
+        else:
+            source.lesions = _volume(drawn, np.eye(4), mask=True)
+        found.append(source)
+    return found
+
+
+def _volume(path: Path, matrix: np.ndarray, *, mask: bool = False) -> Volume:
+    """An image whose points are reached from the FLAIR's by ``matrix`` (4x4 RAS)."""
+    image = nib.as_closest_canonical(nib.load(path))
+    data = image.get_fdata(dtype=np.float32)
+    if mask:
+        data = (data > 0).astype(np.float32)
+    else:
+        data = antialias(data, np.asarray(image.header.get_zooms()[:3], float), np.ones(3))
+    return Volume(data, np.linalg.inv(image.affine) @ matrix)
+
+
+def _drawn(folder: Path | None, session: Path, prefix: str) -> Path | None:
+    if folder is None:
+        return None
+    names = ("label-lesion_desc-consensus_mask", "label-L_mask", "label-L_desc-*_mask")
+    files = [f for n in names for f in sorted((folder / session).glob(f"{prefix}_*{n}.nii.gz"))]
+    return files[0] if files else None
+
+
+def _suspicious(source: Source, files: RealFiles) -> Volume:
+    """White matter that is bright on FLAIR, on the grid of the labels."""
+    import torch
+
+    from networks.geometry import sample_volume
+
+    labels = source.labels
+    index = torch.from_numpy(np.indices(labels.data.shape, dtype=np.float32)).movedim(0, -1)
+    matrix = source.image.world_to_voxel @ np.linalg.inv(labels.world_to_voxel)
+    matrix = torch.as_tensor(matrix, dtype=torch.float32)
+    points = index @ matrix[:3, :3].T + matrix[:3, 3]
+    flair = sample_volume(torch.from_numpy(source.image.data), points).numpy()
+    white = labels.data == CLASSES[3][1][0]
+    if not white.any():
+        raise ValueError(f"{files.labels} shows no cerebral white matter")
+    median = np.median(flair[white])
+    spread = 1.4826 * np.median(np.abs(flair[white] - median))
+    bright = white & (flair > median + SUSPICIOUS * spread)
+    return Volume(bright.astype(np.float32), labels.world_to_voxel)

@@ -1,0 +1,98 @@
+"""T1w, T2w and FLAIR of one head: painted from its labels, or real with lesions painted in."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import avg_pool3d
+
+from training import contrast as contrasts
+from training.acquisition import Protocol, acquire, disturb, shade
+from training.deformation import smooth_noise
+from training.randomness import chance, randn, uniform, whole_number
+from training.sources import is_brain
+
+VENTRICLES = (4, 43, 5, 44, 14)
+PROTOCOL = Protocol(
+    in_plane_mm=(0.7, 1.3), thickness_mm=(1.0, 6.5), thick=0.5, axial=0.8, artefacts=0.08
+)  # 3D and 2D scans alike
+
+
+def soft_lesions(lesions, generator):
+    """Lesion mask (X, Y, Z, bool) to a share (0 to 1) with a blurred edge and uneven inside."""
+    mask = lesions.float()[None, None]
+    blurred = avg_pool3d(mask, 3, 1, 1, count_include_pad=False)
+    share = torch.lerp(mask, blurred, uniform(generator, 0.3, 1.0))
+    uneven = 1 + uniform(generator, 0.1, 0.45) * smooth_noise(lesions.shape, 28, generator)[0]
+    return share[0, 0] * uneven.clamp(0.35, 1.6)
+
+
+def lesion_ratio(contrast: str, generator) -> float:
+    """A lesion's intensity over that of white matter; never fainter than can be seen."""
+    mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
+    value = mean + deviation * randn((), generator).item()
+    return min(value, 0.93) if mean < 1 else max(value, 1.12)
+
+
+def paint_all(names, labels, share, generator) -> dict:
+    """Images by contrast from a label map (long) without lesions, and the share of lesions.
+
+    Bright rims of the ventricles, as in many healthy people, and bright flow of CSF are painted
+    but are no lesions.
+    """
+    ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
+    rim = grow(ventricles, 1) & ~ventricles
+    rim_strength = uniform(generator, 0, 0.5) if chance(generator, 0.6) else 0.0
+    images = {}
+    for name in names:
+        image, white = _paint(labels, generator, name)
+        difference = white * lesion_ratio(name, generator) - image
+        if rim_strength and name != "T1w":
+            image = image + rim_strength * rim * difference.clamp(min=0)
+        if name == "FLAIR" and chance(generator, 0.3):
+            flow = smooth_noise(labels.shape, 8, generator)[0].clamp(min=0)
+            image = image + (ventricles | (labels == 24)) * flow * uniform(generator, 0, 0.5)
+        images[name] = image + share * difference
+    return images
+
+
+def _paint(labels, generator, name: str):
+    """One contrast, and the intensity of its white matter."""
+    image = contrasts.paint(labels, generator, name)
+    white = image[(labels == 2) | (labels == 41)]
+    return image, white.mean() if white.numel() else image.max()
+
+
+def implant(images: dict, share, generator) -> dict:
+    """Real images by contrast with lesions painted in: their own texture, brighter or darker."""
+    return {
+        name: image * (1 + share * (lesion_ratio(name, generator) - 1))
+        for name, image in images.items()
+    }
+
+
+def scan(image, generator, *, real: bool):
+    """What a scanner makes of an image on a 1 mm grid."""
+    if not real:  # the labels' edges are sharper than any scanner's
+        blurred = avg_pool3d(image[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+        image = torch.lerp(image, blurred, uniform(generator, 0.0, 0.8))
+    image = disturb(image, generator, PROTOCOL.artefacts)
+    image = acquire(image, 1.0, generator, PROTOCOL, real=real)
+    return shade(image, generator)
+
+
+def strip(labels, generator):
+    """A brain mask (X, Y, Z, bool) as extraction tools make it: brain and a margin of CSF."""
+    brain = is_brain(labels)
+    closed = ~grow(~grow(brain, 4), 4)  # sulci belong to a brain mask
+    return closed | grow(brain, 1 + whole_number(generator, 0, 3))
+
+
+def grow(mask, steps: int):
+    """A mask (X, Y, Z, bool) dilated by a cube of 2 * ``steps`` + 1 voxels."""
+    for axis in range(3):
+        for _ in range(steps):
+            n, grown = mask.shape[axis], mask.clone()
+            grown.narrow(axis, 1, n - 1).logical_or_(mask.narrow(axis, 0, n - 1))
+            grown.narrow(axis, 0, n - 1).logical_or_(mask.narrow(axis, 1, n - 1))
+            mask = grown
+    return mask

@@ -1,0 +1,117 @@
+"""Training of the two lesion networks: losses, validation, pictures (McKinley 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from networks.brain_classes import CLASSES, CONTRASTS, LESION
+from networks.deepscan import PLANE, SLICES
+from training.brain_sampling import CANVAS, IGNORED
+
+# The paper gives growth 12, dilations 1 to 8 and 320 features at the highest resolution; the other
+# widths are ours, so that a brain takes less than a minute on two cores.
+DEEPSCAN = {
+    "architecture": {
+        "kind": "deepscan", "in_channels": len(CONTRASTS), "classes": len(CLASSES), "stem": 16,
+        "channels": [32, 64, 96], "growth": 12, "blocks": 3, "features": 320,
+    },
+    "input": {"shape": list(CANVAS.shape), "voxel_mm": [1.0, 1.0, 1.0],
+              "stack": [SLICES, *PLANE]},
+}  # fmt: skip
+UNET = {
+    "architecture": {
+        "kind": "dynunet", "in_channels": len(CONTRASTS), "classes": len(CLASSES),
+        "filters": [16, 32, 64, 128, 192], "supervised": 1,
+    },
+    "input": {"shape": [128, 128, 128], "voxel_mm": [1.0, 1.0, 1.0]},
+}  # fmt: skip
+
+
+def label_flip_loss(logits, target):
+    """Cross-entropy of the classes plus the label-flip loss of each (McKinley 2021, Fig. 1).
+
+    ``logits`` (N, 2, K, H, W): label and flip; ``target`` (N, H, W) class numbers, IGNORED where
+    unknown. With the class's probability p, its truth t and the flip probability q, the label is
+    held to t attenuated by q, t(1-q) + (1-t)q, and q to whether p and t disagree. Where labels are
+    weak q grows and takes their weight away, which is how weak structures and expert lesions are
+    learnt side by side. Different from the paper's text, which does not say: q has no gradient
+    from the first part, and both parts are means over all classes.
+    """
+    known = target != IGNORED
+    label, flip = (part.movedim(1, -1)[known] for part in logits.unbind(1))
+    truth = target[known]
+    likelihood = functional.log_softmax(label, -1)
+    crossed = functional.nll_loss(likelihood, truth)
+    probability = likelihood.exp().clamp(1e-6, 1 - 1e-6)
+    one_hot = torch.zeros_like(label).scatter_(1, truth[:, None], 1.0)
+    doubt = flip.detach().sigmoid()
+    attenuated = one_hot * (1 - doubt) + (1 - one_hot) * doubt
+    label_part = functional.binary_cross_entropy(probability, attenuated)
+    wrong = ((probability.detach() > 0.5) != (one_hot > 0.5)).float()
+    flip_part = functional.binary_cross_entropy_with_logits(flip, wrong)
+    return crossed + len(CLASSES) / 2 * (label_part + flip_part)
+
+
+def supervised_loss(logits, target):
+    """nnU-Net's loss: Dice and cross-entropy of every output of deep supervision, 1, 1/2, 1/4...
+
+    ``logits`` (N, 1 + S, K, X, Y, Z) or (N, K, X, Y, Z); ``target`` (N, X, Y, Z).
+    """
+    outputs = logits.unbind(1) if logits.ndim == 6 else [logits]
+    weights = [0.5**n for n in range(len(outputs))]
+    losses = [dice_and_cross_entropy(o, target) * w for o, w in zip(outputs, weights, strict=True)]
+    return sum(losses) / sum(weights)
+
+
+def dice_and_cross_entropy(logits, target):
+    """Mean of 1 - soft Dice over the classes but background, plus cross-entropy.
+
+    IGNORED voxels count in neither, for which MONAI's Dice of several classes has no option.
+    """
+    known = target != IGNORED
+    likelihood = functional.log_softmax(logits.movedim(1, -1)[known], -1)
+    truth = target[known]
+    crossed = functional.nll_loss(likelihood, truth)
+    probability = likelihood.exp()
+    sums = probability.sum(0) + torch.bincount(truth, minlength=logits.shape[1])
+    correct = probability.gather(1, truth[:, None])[:, 0]
+    shared = torch.zeros_like(sums).index_add(0, truth, correct)
+    return 1 - ((2 * shared + 1) / (sums + 1))[1:].mean() + crossed
+
+
+def found_classes(network, image):
+    """Class numbers the network finds: (N, H, W) of stacks, (X, Y, Z) of a patch."""
+    if image.ndim == 5:
+        return network(image)[:, 0].argmax(1)
+    return network(image[None])[0].argmax(0)
+
+
+def validation_score(samples: list):
+    """A validation measure: Dice of the lesions of all samples together."""
+
+    def validate(network) -> float:
+        shared = total = 0
+        for image, target in samples:
+            known = target != IGNORED
+            found = (found_classes(network, image) == LESION) & known
+            truth = target == LESION
+            shared += 2 * (found & truth).sum().item()
+            total += (found.sum() + truth.sum()).item()
+        return shared / max(total, 1)
+
+    return validate
+
+
+def middle_layers(network, sample):
+    """For a picture: FLAIR or else T2w, truth and finding in one plane with much lesion."""
+    image, target = sample
+    found = found_classes(network, image)
+    if image.ndim == 5:
+        n = int((target == LESION).sum((1, 2)).argmax())
+        planes = image[n, :, SLICES // 2], target[n], found[n]
+    else:
+        z = int((target == LESION).sum((0, 1)).argmax())
+        planes = image[..., z], target[..., z], found[..., z]
+    shown = planes[0][2] if planes[0][2].any() else planes[0][1]
+    return shown, *planes[1:]

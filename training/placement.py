@@ -1,0 +1,79 @@
+"""Lesions where people have them: masks of whole persons, brought into another head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from networks.geometry import image_axes, sample_volume
+from training.deformation import random_affine, transform
+from training.randomness import uniform, whole_number
+from training.sampling import positions
+from training.sources import Volume, brain_extent
+
+# Cerebral and cerebellar white matter, brain stem, ventral diencephalon, corpus callosum.
+CAN_HOLD_LESIONS = (2, 41, 7, 46, 16, 28, 60, 25, 57, 77, 251, 252, 253, 254, 255)
+
+
+@dataclass
+class PersonalLesions:
+    """All lesions of one person, with the place and size (mm) of the brain they lie in."""
+
+    name: str
+    mask: Volume
+    axes: np.ndarray
+    brain_centre_mm: np.ndarray
+    brain_size_mm: np.ndarray
+
+
+def read_personal_lesions(lesion_masks: list[Path]) -> list[PersonalLesions]:
+    """Read ``*_label-lesion_mask`` files, each with its ``*_label-brain_mask`` beside it.
+
+    Raises FileNotFoundError for a lesion mask without one.
+    """
+    found = []
+    for path in map(Path, lesion_masks):
+        brain_path = path.with_name(path.name.replace("label-lesion", "label-brain"))
+        lesions = nib.as_closest_canonical(nib.load(path))
+        brain = nib.as_closest_canonical(nib.load(brain_path))
+        centre, size = brain_extent(np.asarray(brain.dataobj) > 0, brain.affine)
+        mask = (np.asarray(lesions.dataobj) > 0).astype(np.float32)
+        volume = Volume(mask, np.linalg.inv(lesions.affine))
+        axes = image_axes(lesions.affine)
+        found.append(PersonalLesions(path.name.split("_")[0], volume, axes, centre, size))
+    return found
+
+
+def place_lesions(labels, points, source, people: list[PersonalLesions], generator):
+    """Mask (X, Y, Z) of another person's lesions where this head's white matter and stem allow.
+
+    ``labels`` (X, Y, Z, long) are the head's on the network's grid, ``points`` the world mm of the
+    source for a coarse lattice of it (see random_view). Brains are matched by centre and size, then
+    the lesions are moved a little, turned, scaled and at times mirrored, so that no two heads have
+    the same ones.
+    """
+    person = people[whole_number(generator, 0, len(people))]
+
+    def tensor(array):
+        return torch.as_tensor(np.asarray(array), dtype=torch.float32, device=points.device)
+
+    centre, size = source.brain_box_mm
+    offset = points - tensor(centre)[:, None, None, None]
+    local = transform(tensor(source.axes).T, offset)
+    scale = torch.diag(tensor(person.brain_size_mm) / tensor(size))
+    turn = random_affine(generator, rotation_deg=6, scaling=0.08, shear=0.03)
+    shift = tensor([uniform(generator, -3, 3) for _ in range(3)])
+    local = transform(turn @ scale, local) + shift[:, None, None, None]
+    world = transform(tensor(person.axes), local)
+    world = world + tensor(person.brain_centre_mm)[:, None, None, None]
+    lesions = sample_volume(*positions(person.mask, world, labels.shape)) > 0.5
+    return lesions & can_hold_lesions(labels)
+
+
+def can_hold_lesions(labels):
+    """Where a label map (tensor, long) has white matter, brain stem or ventral diencephalon."""
+    return torch.isin(labels, torch.tensor(CAN_HOLD_LESIONS, device=labels.device))

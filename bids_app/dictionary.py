@@ -1,8 +1,9 @@
-"""The data dictionary: the one home of each column's meaning, unit and method.
+"""The data dictionaries: the one home of each column's meaning, unit and method.
 
-``data/morph_dictionary.json`` holds every column of ``*_morph.tsv``, in the table's order. The
-JSON sidecars, the report's sentences, the group table and the page in ``docs/`` are made from it;
-a new column is one more entry there.
+``data/morph_dictionary.json`` holds every column of ``*_morph.tsv`` (one row a session) and
+``data/lesions_dictionary.json`` of ``*_desc-lesions_morph.tsv`` (one row a lesion), in the table's
+order. The JSON sidecars, the report's sentences, the group tables and the page in ``docs/`` are
+made from them; a new column is one more entry there.
 """
 
 from __future__ import annotations
@@ -13,29 +14,32 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).with_name("data") / "morph_dictionary.json"
+#: The tables, as the functions here and in ``tables`` know them.
+MORPH, LESIONS = "morph", "lesions"
+_FOLDER = Path(__file__).with_name("data")
 #: Entry in the file -> its name in a sidecar. Type only serves the writing of tables.
 _SIDECAR_FIELDS = ("LongName", "Description", "Units", "Levels", "Source", "QualityControl")
 
 
-@lru_cache(maxsize=1)
-def entries() -> Mapping[str, Mapping[str, Any]]:
+@lru_cache
+def entries(table: str = MORPH) -> Mapping[str, Mapping[str, Any]]:
     """Return column -> its entry (LongName, Description, Units, Levels, Source, ...), in order."""
-    return json.loads(_FILE.read_text(encoding="utf-8"))
+    return json.loads((_FOLDER / f"{table}_dictionary.json").read_text(encoding="utf-8"))
 
 
-def columns() -> tuple[str, ...]:
-    """Return every column of ``*_morph.tsv`` in the table's order."""
-    return tuple(entries())
+def columns(table: str = MORPH) -> tuple[str, ...]:
+    """Return every column of a table in its order."""
+    return tuple(entries(table))
 
 
-def describe(column: str) -> Mapping[str, Any]:
+def describe(column: str, table: str = MORPH) -> Mapping[str, Any]:
     """Return the entry of one column; raises ValueError for a column the dictionary lacks."""
     try:
-        return entries()[column]
+        return entries(table)[column]
     except KeyError:
         raise ValueError(
-            f"The column '{column}' is not in the data dictionary ({_FILE.name}); add it there."
+            f"The column '{column}' is not in the data dictionary of the table '{table}'; "
+            "add it there."
         ) from None
 
 
@@ -49,22 +53,24 @@ def is_flag(column: str) -> bool:
     return "ok" in describe(column).get("Levels", {})
 
 
-def sidecar(wanted: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+def sidecar(wanted: Iterable[str] | None = None, table: str = MORPH) -> dict[str, dict[str, Any]]:
     """Return the JSON sidecar of a table with these columns (default: all), BIDS's terms.
 
     Raises ValueError for a column that the dictionary lacks.
     """
-    names = columns() if wanted is None else tuple(wanted)
+    described = {
+        name: describe(name, table) for name in (columns(table) if wanted is None else wanted)
+    }
     return {
-        name: {field: describe(name)[field] for field in _SIDECAR_FIELDS if field in describe(name)}
-        for name in names
+        name: {field: entry[field] for field in _SIDECAR_FIELDS if field in entry}
+        for name, entry in described.items()
     }
 
 
-def markdown_table() -> str:
+def markdown_table(table: str = MORPH) -> str:
     """Return the dictionary as a Markdown table, for the documentation."""
     lines = ["| Column | Unit | Meaning | Method |", "|---|---|---|---|"]
-    for name, entry in entries().items():
+    for name, entry in entries(table).items():
         unit = entry.get("Units", entry["Type"])
         lines.append(f"| `{name}` | {unit} | {entry['Description']} | {entry['Source']} |")
     return "\n".join(lines) + "\n"

@@ -18,8 +18,11 @@ def pages() -> dict[str, str]:
     """File name -> content of every generated page."""
     return {
         "cli.md": "# Command line\n\n" + options_markdown().strip() + "\n",
-        "columns.md": "# Columns of the morph tables\n\nMissing is `n/a`; volumes are in mL.\n\n"
-        + dictionary.markdown_table(),
+        "columns.md": "# Columns of the morph tables\n\nMissing is `n/a`.\n"
+        "\n## One row a session: `*_morph.tsv`\n\n"
+        + dictionary.markdown_table()
+        + "\n## One row a lesion: `*_desc-lesions_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.LESIONS),
     }
 
 

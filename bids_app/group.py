@@ -1,7 +1,8 @@
-"""The group level: one table of every session, from the derivatives alone.
+"""The group level: one table of every session and one of their lesions, from the derivatives alone.
 
 ``group_morph.tsv`` has one row for each session's ``*_morph.tsv``, sorted, with the columns of
 ``participants.tsv`` and of ``sub-*_sessions.tsv`` between the labels and the measures.
+``group_desc-lesions_morph.tsv`` holds the lesions of the same sessions, in the same order.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from typing import Any
 
 from bids_app import dictionary
 from bids_app.config import Config
+from bids_app.dictionary import LESIONS, MORPH
 from bids_app.tables import (
     MISSING,
     Row,
     TableError,
     read_json,
     read_tsv,
+    table_name,
     write_json,
     write_tsv,
 )
 
 LOGGER = logging.getLogger("msmorph.group")
 KEYS = ("participant_id", "session_id")
-TABLE = "group_morph.tsv"
 
 
 @dataclass
@@ -55,7 +57,7 @@ class _Extra:
 
 
 def run_group(config: Config) -> int:
-    """Write ``group_morph.tsv`` and its sidecar into the output folder; return the exit code.
+    """Write the group tables and their sidecars into the output folder; return the exit code.
 
     0 when there is at least one row (sessions without a readable table are listed as warnings);
     1 when there is none. ``--participant-label`` and ``--session-label`` restrict the rows.
@@ -82,10 +84,39 @@ def run_group(config: Config) -> int:
         | row
         for row in rows
     ]
-    write_json(out_dir / TABLE.replace(".tsv", ".json"), _sidecar(names, participants, sessions))
-    path = write_tsv(out_dir / TABLE, names, joined)
+    path = out_dir / table_name("group")
+    write_json(path.with_suffix(".json"), _sidecar(names, participants, sessions))
+    write_tsv(path, names, joined)
     LOGGER.info("%d row(s) in %s; %d session(s) missing.", len(rows), path, len(missing))
+    _write_lesions(out_dir, rows)
     return 0
+
+
+def _write_lesions(out_dir: Path, sessions: Sequence[Row]) -> None:
+    """Write the lesions of these rows of the group table; no file where none was looked for.
+
+    A session whose table cannot be used is named in a warning.
+    """
+    lesions, found = [], 0
+    for row in sessions:
+        subject, session = (None if row[key] == MISSING else row[key] for key in KEYS)
+        path = _table_path(out_dir, subject, session, LESIONS)
+        if not path.is_file():
+            continue
+        try:
+            lesions += _read_own(path, subject, session, LESIONS)
+            found += 1
+        except TableError as error:
+            LOGGER.warning("Lesions are not in the group table: %s", error)
+    path = out_dir / table_name("group", LESIONS)
+    if not found:
+        # An older one would not belong to the group table beside it.
+        for stale in (path, path.with_suffix(".json")):
+            stale.unlink(missing_ok=True)
+        return
+    write_json(path.with_suffix(".json"), dictionary.sidecar(table=LESIONS))
+    write_tsv(path, dictionary.columns(LESIONS), lesions)
+    LOGGER.info("%d lesion(s) of %d session(s) in %s.", len(lesions), found, path)
 
 
 def collect_rows(
@@ -102,8 +133,7 @@ def collect_rows(
         if sessions and (session or "").removeprefix("ses-") not in sessions:
             continue
         prefix = "_".join(filter(None, (subject, session)))
-        folder = out_dir / subject / (session or "") / "anat"
-        path = folder / f"{prefix}_morph.tsv"
+        path = _table_path(out_dir, subject, session, MORPH)
         if not path.is_file():
             missing.append((prefix, f"it has no {path.relative_to(out_dir)}."))
             continue
@@ -125,18 +155,29 @@ def _expected(out_dir: Path) -> list[tuple[str, str | None]]:
     return found
 
 
+def _table_path(out_dir: Path, subject: str, session: str | None, table: str) -> Path:
+    prefix = "_".join(filter(None, (subject, session)))
+    return out_dir / subject / (session or "") / "anat" / table_name(prefix, table)
+
+
 def _row(path: Path, subject: str, session: str | None) -> Row:
     """Read one session's row and check whose it is; raises TableError."""
-    names, rows = read_tsv(path)
+    rows = _read_own(path, subject, session, MORPH)
     if len(rows) != 1:
         raise TableError(f"{path} should have one row and has {len(rows)}; run it again.")
-    row = rows[0]
-    own = (row.get("participant_id", MISSING), row.get("session_id", MISSING))
-    if own != (subject, session or MISSING):
-        raise TableError(f"{path} says it is of {' '.join(own)}; run it again.")
-    if unknown := [name for name in names if name not in dictionary.columns()]:
+    return rows[0]
+
+
+def _read_own(path: Path, subject: str, session: str | None, table: str) -> list[Row]:
+    """Read the rows of a session's table and check whose they are; raises TableError."""
+    names, rows = read_tsv(path)
+    for row in rows:
+        own = tuple(row.get(key, MISSING) for key in KEYS)
+        if own != (subject, session or MISSING):
+            raise TableError(f"{path} says it is of {' '.join(own)}; run it again.")
+    if unknown := [name for name in names if name not in dictionary.columns(table)]:
         LOGGER.warning("%s: columns unknown to this version left out: %s", path, ", ".join(unknown))
-    return row
+    return rows
 
 
 def _first_readable(paths: Iterable[Path], needed: str) -> tuple[Path | None, list[str], list[Row]]:

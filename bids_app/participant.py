@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
+from bids_app.dictionary import LESIONS, MORPH
 from bids_app.progress import Progress
 from bids_app.query import SessionInputs
 
@@ -113,7 +114,7 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     """Build and run the graph; raises what Nipype raises when nodes failed."""
     _configure_nipype(config)
     for session in sessions:
-        for stale in (*_morph_paths(config, session), *_measure_files(config, session)):
+        for stale in _table_files(config, session):
             stale.unlink(missing_ok=True)
     workflow = build_workflow(config, sessions, cards)
     if workflow is None:
@@ -190,9 +191,10 @@ def session_folder(config: Config, session: SessionInputs) -> Path:
     return (folder / f"ses-{session.session}" if session.session else folder) / "anat"
 
 
-def _morph_paths(config: Config, session: SessionInputs) -> list[Path]:
-    stem = session_folder(config, session) / f"{session.prefix}_morph"
-    return [stem.with_suffix(".tsv"), stem.with_suffix(".json")]
+def _table_path(config: Config, session: SessionInputs, table: str) -> Path:
+    from bids_app.tables import table_name
+
+    return session_folder(config, session) / table_name(session.prefix, table)
 
 
 def _measure_files(config: Config, session: SessionInputs) -> list[Path]:
@@ -201,17 +203,39 @@ def _measure_files(config: Config, session: SessionInputs) -> list[Path]:
     return sorted(measures_folder(config, session).glob("*.json"))
 
 
+def _lesion_file(config: Config, session: SessionInputs) -> Path:
+    """Where the lesion branch leaves one row a lesion: not among the session's own measures."""
+    from bids_app.outputs import measures_folder
+
+    return measures_folder(config, session) / "tables" / f"{LESIONS}.json"
+
+
+def _table_files(config: Config, session: SessionInputs) -> list[Path]:
+    """A session's tables and what they are made from."""
+    paths = [_table_path(config, session, table) for table in (MORPH, LESIONS)]
+    paths += [path.with_suffix(".json") for path in paths]
+    return [*paths, *_measure_files(config, session), _lesion_file(config, session)]
+
+
 def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
-    """One morph row a session, of whatever its branches measured; absent measures are n/a."""
-    from bids_app import dictionary, tables
+    """One morph row a session, of whatever its branches measured; absent measures are n/a.
+
+    A session whose lesions were measured, be it that there are none, has a table of them too.
+    """
+    from bids_app import tables
 
     for session in sessions:
-        row = dict.fromkeys(dictionary.columns())
-        row["participant_id"] = f"sub-{session.subject}"
-        row["session_id"] = f"ses-{session.session}" if session.session else None
+        labels = {
+            "participant_id": f"sub-{session.subject}",
+            "session_id": f"ses-{session.session}" if session.session else None,
+        }
+        row = dict(labels)
         for path in _measure_files(config, session):
             row |= json.loads(path.read_text(encoding="utf-8"))
-        tables.write_morph_row(row, _morph_paths(config, session)[0])
+        tables.write_morph_row(row, _table_path(config, session, MORPH))
+        if (path := _lesion_file(config, session)).is_file():
+            lesions = [labels | lesion for lesion in json.loads(path.read_text(encoding="utf-8"))]
+            tables.write_rows(lesions, _table_path(config, session, LESIONS), LESIONS)
 
 
 def _write_reports(config, sessions, failed, cards) -> list[str]:

@@ -1,7 +1,7 @@
-"""Tables of numbers: one-row ``*_morph.tsv`` with its sidecar, and plain TSV reading and writing.
+"""Tables of numbers: ``*_morph.tsv`` with its sidecar, and plain TSV reading and writing.
 
 Every table is tab separated, UTF-8, ``\\n`` line ends, without quotes, with ``n/a`` for what is
-missing: R reads it with ``read.delim(f, na.strings = "n/a")``.
+missing, and ``true`` or ``false``: R reads it with ``read.delim(f, na.strings = "n/a")``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from bids_app import dictionary
 from bids_app.atomic import atomic_write_text
+from bids_app.dictionary import MORPH
 
 MISSING = "n/a"
 Row = dict[str, str]
@@ -24,6 +25,11 @@ class TableError(ValueError):
     """A table cannot be read; the message is one sentence that names the file."""
 
 
+def table_name(prefix: str, table: str = MORPH) -> str:
+    """Return a table's file name: ``sub-01_morph.tsv``, ``group_desc-lesions_morph.tsv``."""
+    return f"{prefix}_morph.tsv" if table == MORPH else f"{prefix}_desc-{table}_morph.tsv"
+
+
 def format_value(value: Any) -> str:
     """Spell one value: four decimals for a real number, ``n/a`` for None, NaN, infinity or ''.
 
@@ -31,6 +37,8 @@ def format_value(value: Any) -> str:
     """
     if value is None:
         return MISSING
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, numbers.Integral):
         return str(int(value))
     if isinstance(value, numbers.Real):
@@ -48,17 +56,24 @@ def clean_text(text: str) -> str:
 
 
 def write_morph_row(row: Mapping[str, Any], tsv_path: str | Path) -> Path:
-    """Write one session's row, and the ``.json`` sidecar beside it, both whole or not at all.
+    """Write one session's row and its sidecar, as :func:`write_rows` does."""
+    return write_rows([row], tsv_path)
 
-    ``row`` maps columns of the data dictionary to values; a column it lacks becomes ``n/a``, so
-    that every session's table has the same columns. Raises ValueError for an unknown column.
+
+def write_rows(rows: Sequence[Mapping[str, Any]], tsv_path: str | Path, table: str = MORPH) -> Path:
+    """Write a session's table, and the ``.json`` sidecar beside it, both whole or not at all.
+
+    The rows map columns of the table's data dictionary to values; a column that one lacks becomes
+    ``n/a``, so that every session's table has the same columns. Without rows there is the header
+    alone. Raises ValueError for an unknown column.
     """
-    for name in row:
-        dictionary.describe(name)
-    names = dictionary.columns()
+    for name in {name for row in rows for name in row}:
+        dictionary.describe(name, table)
+    names = dictionary.columns(table)
     tsv_path = Path(tsv_path)
-    write_json(tsv_path.with_suffix(".json"), dictionary.sidecar(names))
-    return write_tsv(tsv_path, names, [{name: format_value(row.get(name)) for name in names}])
+    write_json(tsv_path.with_suffix(".json"), dictionary.sidecar(table=table))
+    spelled = [{name: format_value(row.get(name)) for name in names} for row in rows]
+    return write_tsv(tsv_path, names, spelled)
 
 
 def read_morph_row(tsv_path: str | Path) -> dict[str, float | int | str | None]:

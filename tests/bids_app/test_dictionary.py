@@ -5,26 +5,36 @@ from __future__ import annotations
 import pytest
 
 from bids_app import dictionary
-from measures import head, thalamus
+from bids_app.dictionary import LESIONS, MORPH
+from measures import head, lesions, structures, thalamus
+
+EVERY_COLUMN = [(table, name) for table in (MORPH, LESIONS) for name in dictionary.columns(table)]
 
 
-@pytest.mark.parametrize("column", dictionary.columns())
-def test_each_column_is_described(column):
-    entry = dictionary.describe(column)
+@pytest.mark.parametrize(("table", "column"), EVERY_COLUMN)
+def test_each_column_is_described(table, column):
+    entry = dictionary.describe(column, table)
     assert entry["LongName"]
     assert entry["Description"]
     assert entry["Source"]
     assert not entry["Description"].endswith(".")
     assert entry["Type"] in ("text", "number")
     assert ("Units" in entry) == (entry["Type"] == "number")
-    assert dictionary.is_quality_control(column) == column.startswith("qc_")
-    unit = {"_ml": "mL", "_mm": "mm"}.get(column[-3:])
-    assert unit is None or entry["Units"] == unit
+    unit = {"ml": "mL", "mm": "mm", "mm3": "mm3", "count": "1", "fraction": "1"}
+    if (word := column.rsplit("_", 1)[-1]) in unit:
+        assert entry["Units"] == unit[word]
+
+
+@pytest.mark.parametrize("column", dictionary.columns())
+def test_a_quality_column_can_be_told_by_its_name(column):
+    named_so = column.startswith("qc_") or column == "lesion_contrasts"
+    assert dictionary.is_quality_control(column) == named_so
     assert dictionary.is_flag(column) == column.endswith("_flag")
 
 
-def test_labels_come_first_and_no_column_twice():
-    names = dictionary.columns()
+@pytest.mark.parametrize("table", [MORPH, LESIONS])
+def test_labels_come_first_and_no_column_twice(table):
+    names = dictionary.columns(table)
     assert names[:2] == ("participant_id", "session_id")
     assert len(set(names)) == len(names)
 
@@ -46,8 +56,53 @@ def test_holds_every_measure_of_the_head():
     measured = head.head_measures(np.ones((4, 4, 4, 4)), labels, False, scan)
     assert set(measured) <= set(dictionary.columns())
     assert set(head.not_found("")) <= set(measured)
-    t1w = {name for name in dictionary.columns() if "t1w" in name}
+    t1w = {name for name in dictionary.columns() if "t1w" in name and "lesion" not in name}
     assert t1w <= set(measured)
+
+
+@pytest.fixture
+def brain():
+    """Labels without sides of a network that knows no corpus callosum, and two lesions."""
+    import numpy as np
+
+    known = {number for name in structures.SIDED for number in structures.labels_of(name)[:1]}
+    labels = np.array([*sorted(known), 14, 16] * 2, np.int32).reshape(2, -1, 1)
+    found = np.zeros(labels.shape, np.int32)
+    found[0, 0], found[1, 5] = 1, 2
+    return labels, found
+
+
+def test_holds_every_measure_of_the_lesions(brain):
+    import numpy as np
+
+    labels, found = brain
+    table = lesions.measure_lesions(found, np.eye(4), labels)
+    assert len(table.rows) == 2
+    measured = ("participant_id", "session_id", *table.rows[0])
+    assert dictionary.columns(LESIONS) == measured
+    summary = lesions.summarise_lesions(table)
+    names = dictionary.columns()
+    assert [name for name in names if name in summary] == list(summary)
+    own = {name for name in names if "lesion_" in name}
+    assert own - set(summary) == {"lesion_contrasts", "qc_lesion_flag"}
+
+
+def test_holds_every_structure_of_the_lesion_network(brain):
+    volumes = structures.structure_volumes(brain[0], 1.0)
+    measured = {name for name, value in volumes.items() if value is not None}
+    # The third ventricle's label stands for the network's one class of third and fourth.
+    expected = measured - {"structure_third_ventricle_ml", "deep_gray_matter_ml"}
+    expected |= {"structure_other_ventricles_ml"}
+    in_dictionary = {name for name in dictionary.columns() if name.startswith("structure_")}
+    assert in_dictionary | {"brain_ml"} == expected
+
+
+@pytest.mark.parametrize("column", ["region", "touches_ventricle", "touches_cortex"])
+def test_levels_name_each_value(column):
+    from measures.lesion_regions import REGIONS
+
+    values = set(REGIONS) if column == "region" else {"true", "false"}
+    assert set(dictionary.describe(column, LESIONS)["Levels"]) == values | {"n/a"}
 
 
 def test_sidecar_has_bids_terms_only_and_the_columns_asked_for():
@@ -57,14 +112,18 @@ def test_sidecar_has_bids_terms_only_and_the_columns_asked_for():
     assert "ok" in sidecar["qc_thalamus_flair_flag"]["Levels"]
     assert "Type" not in sidecar["thalamus_flair_ml"]
     assert list(dictionary.sidecar()) == list(dictionary.columns())
+    assert list(dictionary.sidecar(table=LESIONS)) == list(dictionary.columns(LESIONS))
 
 
 def test_an_unknown_column_is_named():
     with pytest.raises(ValueError, match="thalamus_ml"):
         dictionary.sidecar(["thalamus_ml"])
+    with pytest.raises(ValueError, match=r"lesion_ml.*'lesions'"):
+        dictionary.describe("lesion_ml", LESIONS)
 
 
-def test_markdown_table_has_a_row_a_column():
-    lines = dictionary.markdown_table().splitlines()
-    assert len(lines) == 2 + len(dictionary.columns())
+@pytest.mark.parametrize("table", [MORPH, LESIONS])
+def test_markdown_table_has_a_row_a_column(table):
+    lines = dictionary.markdown_table(table).splitlines()
+    assert len(lines) == 2 + len(dictionary.columns(table))
     assert all(line.count("|") == 5 for line in lines)

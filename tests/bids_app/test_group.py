@@ -9,6 +9,7 @@ import pytest
 
 from bids_app import dictionary, group, tables
 from bids_app.config import Config
+from bids_app.dictionary import LESIONS
 
 
 @pytest.fixture
@@ -30,6 +31,23 @@ def add(config, subject, session=None, **measures):
     return tables.write_morph_row(row, path)
 
 
+def add_lesions(morph, *volumes_mm3, **other):
+    """Write a session's table of lesions beside its ``*_morph.tsv``."""
+    labels = {key: tables.read_tsv(morph)[1][0][key] for key in group.KEYS} | other
+    rows = [
+        labels | {"lesion_id": number, "lesion_mm3": volume}
+        for number, volume in enumerate(volumes_mm3, start=1)
+    ]
+    path = morph.with_name(morph.name.replace("_morph", "_desc-lesions_morph"))
+    return tables.write_rows(rows, path, LESIONS)
+
+
+def read_lesions(config):
+    names, rows = tables.read_tsv(config.output_dir / "group_desc-lesions_morph.tsv")
+    assert names == list(dictionary.columns(LESIONS))
+    return [(r["participant_id"], r["session_id"], r["lesion_id"], r["lesion_mm3"]) for r in rows]
+
+
 def read(config):
     return tables.read_tsv(config.output_dir / "group_morph.tsv")
 
@@ -46,7 +64,7 @@ def test_rows_are_sorted_and_other_tables_left_out(config):
     add(config, "02", thalamus_flair_ml=10.5)
     add(config, "01", "b", thalamus_flair_ml=11)
     path = add(config, "01", "a")
-    path.with_name("sub-01_ses-a_desc-lesions_morph.tsv").write_text("x\n1\n")
+    path.with_name("sub-01_ses-a_desc-slices_morph.tsv").write_text("x\n1\n")
     assert group.run_group(config) == 0
     names, rows = read(config)
     assert names == list(dictionary.columns())
@@ -128,3 +146,47 @@ def test_an_unusable_participants_table_is_not_joined(config, content, caplog):
         assert group.run_group(config) == 0
     assert read(config)[0] == list(dictionary.columns())
     assert "not joined" in caplog.text
+
+
+def test_lesions_of_all_sessions_in_the_order_of_the_sessions(config):
+    add_lesions(add(config, "02"), 4)
+    add_lesions(add(config, "01", "b"), 9, 5)
+    add_lesions(add(config, "01", "a"))
+    add(config, "03")
+    assert group.run_group(config) == 0
+    assert read_lesions(config) == [
+        ("sub-01", "ses-b", "1", "9"), ("sub-01", "ses-b", "2", "5"), ("sub-02", "n/a", "1", "4"),
+    ]  # fmt: skip
+    sidecar = json.loads((config.output_dir / "group_desc-lesions_morph.json").read_text())
+    assert list(sidecar) == list(dictionary.columns(LESIONS))
+
+
+def test_no_lesion_at_all_is_a_header_and_no_table_of_lesions_no_file(config):
+    morph = add(config, "01")
+    lesions = add_lesions(morph)
+    assert group.run_group(config) == 0
+    assert read_lesions(config) == []
+    lesions.unlink()
+    assert group.run_group(config) == 0
+    assert not list(config.output_dir.glob("group_desc-lesions*"))
+    assert len(read(config)[1]) == 1
+
+
+def test_lesions_that_cannot_be_used_are_named(config, caplog):
+    add_lesions(add(config, "01"), 4)
+    add_lesions(add(config, "02"), 5, participant_id="sub-01")
+    add_lesions(add(config, "03"), 6).write_text("")
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 0
+    assert read_lesions(config) == [("sub-01", "n/a", "1", "4")]
+    assert len(read(config)[1]) == 3
+    assert "sub-02_desc-lesions_morph.tsv says it is of sub-01" in caplog.text
+    assert "sub-03_desc-lesions_morph.tsv is empty" in caplog.text
+
+
+def test_labels_restrict_the_lesions(config):
+    add_lesions(add(config, "01"), 4)
+    add_lesions(add(config, "02"), 5)
+    config.participant_label = ["02"]
+    assert group.run_group(config) == 0
+    assert read_lesions(config) == [("sub-02", "n/a", "1", "5")]

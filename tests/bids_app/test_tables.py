@@ -22,7 +22,8 @@ from bids_app import dictionary, tables
         (np.float32(6.5), "6.5000"),
         (1234567.89, "1234567.8900"),
         (np.int64(3), "3"),
-        (True, "1"),
+        (True, "true"),
+        (False, "false"),
         ('a\t"b"\nc', "a 'b' c"),
     ],
 )
@@ -48,6 +49,44 @@ def test_morph_row_of_an_unknown_column_writes_nothing(tmp_path):
     with pytest.raises(ValueError, match="liver_ml"):
         tables.write_morph_row({"liver_ml": 1.0}, tmp_path / "sub-01_morph.tsv")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "table", "name"),
+    [
+        ("sub-01_ses-1", dictionary.MORPH, "sub-01_ses-1_morph.tsv"),
+        ("group", dictionary.LESIONS, "group_desc-lesions_morph.tsv"),
+    ],
+)
+def test_table_name(prefix, table, name):
+    assert tables.table_name(prefix, table) == name
+
+
+def test_lesion_rows_are_spelled_in_the_dictionary_s_order(tmp_path):
+    path = tmp_path / "sub-01_desc-lesions_morph.tsv"
+    rows = [
+        {"lesion_id": 1, "lesion_mm3": 30.5, "touches_cortex": True, "participant_id": "sub-01"},
+        {"lesion_id": 2, "region": None, "touches_cortex": False},
+    ]
+    tables.write_rows(rows, path, dictionary.LESIONS)
+    names, read = tables.read_tsv(path)
+    assert names == list(dictionary.columns(dictionary.LESIONS))
+    assert read[0]["participant_id"] == "sub-01"
+    assert [row["lesion_mm3"] for row in read] == ["30.5000", "n/a"]
+    assert [row["touches_cortex"] for row in read] == ["true", "false"]
+    assert read[1]["region"] == "n/a"
+    assert list(json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))) == names
+
+
+def test_no_lesions_is_a_header_and_an_unknown_column_no_file(tmp_path):
+    path = tmp_path / "sub-01_desc-lesions_morph.tsv"
+    with pytest.raises(ValueError, match="lesion_ml"):
+        tables.write_rows([{"lesion_id": 1}, {"lesion_ml": 1.0}], path, dictionary.LESIONS)
+    assert not list(tmp_path.iterdir())
+    tables.write_rows([], path, dictionary.LESIONS)
+    header = "\t".join(dictionary.columns(dictionary.LESIONS))
+    assert path.read_bytes() == (header + "\n").encode()
+    assert tables.read_tsv(path)[1] == []
 
 
 def test_reads_tables_of_other_programs(tmp_path):

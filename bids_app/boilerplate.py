@@ -47,6 +47,8 @@ def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraph
         parts.append(("Thalamus volume on FLAIR", _thalamus_flair(versions)))
     if "thalamus" in config.tasks and "t1w" not in config.ignore:
         parts.append(("Thalamus and intracranial volume on T1w", _thalamus_t1w(versions)))
+    if "lesions" in config.tasks and {"flair", "t2w"} - set(config.ignore):
+        parts.append(("Brain lesions and structures", _lesions(config, versions)))
     parts.append(("Software", _software(config, versions)))
     return parts
 
@@ -122,6 +124,28 @@ def _thalamus_t1w(versions: Mapping[str, str]) -> str:
         "the probabilities; deep grey matter (with the thalami) and intracranial volume are sums "
         "of probabilities. Implausible volumes, and the intracranial volume of heads cut by the "
         "field of view and of images without a skull, were set to n/a."
+    )
+
+
+def _lesions(config: Any, versions: Mapping[str, str]) -> str:
+    network = {
+        "deepscan": "by a reimplementation of DeepSCAN [@mckinley2021deepscan], a network that "
+        "labels the middle one of five slices, run axially, coronally and sagittally on the brain "
+        "and on its mirror image; logits were averaged. Its label-flip output is given as the "
+        "uncertainty of a lesion",
+        "unet": "by a 3D U-Net of nnU-Net's kind [@isensee2021nnunet], run on the brain and on its "
+        "mirror image; logits were averaged",
+    }[config.lesion_model]
+    return (
+        "White-matter lesions and brain structures were segmented together on the FLAIR (the T2w "
+        f"where there is none) with what else there was of T1w and T2w, {network}. The network is "
+        "our own, not the authors'; its model card lists what it was trained on. It was run with "
+        f"{_libraries(versions)} on the extracted brain at 1 mm. Lesions are 18-connected "
+        "components of at least 3 mm3 of the thresholded probability, without those in choroid "
+        "plexus and ventricles, and are counted as periventricular (touching the lateral ventricle "
+        "or within 1.5 mm), juxtacortical, infratentorial or of the deep white matter after the "
+        "McDonald criteria [@thompson2018mcdonald]. The hypointense part of a lesion is darker on "
+        "T1w than the median of the cortex."
     )
 
 

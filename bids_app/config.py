@@ -24,10 +24,11 @@ from bids_app.machine import (
 )
 
 ALL_TASKS = ("thalamus", "lesions", "cord", "enhancement")
-BUILT_TASKS = ("thalamus",)
+BUILT_TASKS = ("thalamus", "lesions")
 CONTRASTS = ("t1w", "flair", "t2w", "cord")
 LEVELS = ("participant", "group")
 SKULL_STRIP = ("auto", "skip", "force")
+LESION_MODELS = ("deepscan", "unet")
 
 #: TOML section -> fields of :class:`Config`. ``[environment]`` is written and never loaded.
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -37,7 +38,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "work_dir", "clean_workdir", "config_file", "dry_run", "reports_only",
         "boilerplate_only", "write_graph", "stop_on_first_crash", "verbose", "run_uuid",
     ),
-    "workflow": ("tasks", "device", "model_dir", "skull_strip", "ignore"),
+    "workflow": (
+        "tasks", "device", "model_dir", "skull_strip", "ignore", "lesion_model", "lesion_filling",
+    ),
     "nipype": (
         "nprocs", "omp_nthreads", "mem_gb", "low_mem", "use_plugin", "resource_monitor",
     ),
@@ -81,6 +84,8 @@ class Config:
     random_seed: int = 1
     skull_strip: str = "auto"
     ignore: list[str] = field(default_factory=list)
+    lesion_model: str = "deepscan"
+    lesion_filling: bool = False
     work_dir: Path = field(default_factory=lambda: Path("work").resolve())
     clean_workdir: bool = False
     config_file: Path | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_app import __version__
-from bids_app.config import ALL_TASKS, BUILT_TASKS, CONTRASTS, SKULL_STRIP
+from bids_app.config import ALL_TASKS, BUILT_TASKS, CONTRASTS, LESION_MODELS, SKULL_STRIP
 
 QUERY = "Options for filtering BIDS queries"
 PERFORMANCE = "Options to handle performance"
@@ -206,6 +206,15 @@ OPTIONS: tuple[Option, ...] = (
         WORKFLOW, ("--skull-strip",), "skull_strip",
         "brain extraction: 'auto' leaves it out where an image already shows only the brain",
         "auto", {"choices": SKULL_STRIP},
+    ),
+    Option(
+        WORKFLOW, ("--lesion-model",), "lesion_model",
+        "network that finds the brain lesions; volumes of the two must not be mixed",
+        "deepscan", {"choices": LESION_MODELS},
+    ),
+    Option(
+        WORKFLOW, ("--lesion-filling",), "lesion_filling",
+        "also write the T1w with its lesions filled, for other tools", kwargs=_SWITCH,
     ),
     Option(
         WORKFLOW, ("--device",), "device",

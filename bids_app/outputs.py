@@ -9,8 +9,10 @@ from nipype.pipeline import engine as pe
 
 from bids_app.config import Config
 from bids_app.failures import workflow_name
+from bids_app.lesion_outputs import connect_lesions
+from bids_app.measure_files import measures_folder
 from bids_app.query import BRAIN, SessionInputs
-from bids_app.sinks import DerivativesDataSink
+from bids_app.sinks import DerivativesDataSink, OptionalSink
 from interfaces.drawing import PALETTE
 from interfaces.figures import MaskMosaic, RegistrationMosaic
 from interfaces.measures import SaveMeasures
@@ -18,11 +20,6 @@ from workflows.session import init_session_wf
 
 TABLES = Path(__file__).with_name("data")
 SEGMENTATIONS = {"flair": "deepgrai", "t1w": "opfer"}  # contrast -> seg- entity
-
-
-def measures_folder(config: Config, session: SessionInputs) -> Path:
-    """Where the branches of a session keep their measures until its table is written."""
-    return config.work_dir / "measures" / session.prefix
 
 
 def init_single_session_wf(config: Config, session: SessionInputs, cards: list[dict]):
@@ -38,13 +35,15 @@ def init_single_session_wf(config: Config, session: SessionInputs, cards: list[d
         model_dir=str(config.model_dir) if config.model_dir else None,
         device=config.device,
         skull_strip=config.skull_strip,
+        lesion_model=config.lesion_model,
+        lesion_filling=config.lesion_filling,
         omp_nthreads=config.omp_nthreads,
         random_seed=config.random_seed,
         name=workflow_name(session.subject, session.session),
     )
     for contrast, path in images.items():
         setattr(workflow.get_node("inputnode").inputs, contrast, str(path))
-    _Outputs(workflow, config, session, images).connect_all()
+    Outputs(workflow, config, session, images).connect_all()
     return workflow
 
 
@@ -62,7 +61,7 @@ def _label_table(lut: str, dseg: str) -> str:
     return lut
 
 
-class _Outputs:
+class Outputs:
     """Adds sinks to a session's workflow."""
 
     def __init__(self, workflow, config, session, images):
@@ -86,21 +85,26 @@ class _Outputs:
             self._flair_figure()
         if "t1w" in self.thalamus:
             self._t1w_figures()
+        if self.workflow.get_node("lesions_wf") is not None:
+            connect_lesions(self)
 
-    def _uri(self, contrast: str) -> str:
+    def uri(self, contrast: str) -> str:
+        """BIDS URI of the raw image of a contrast."""
         return f"bids:raw:{self.images[contrast].relative_to(self.config.bids_dir).as_posix()}"
 
-    def _sink(
-        self, name: str, contrast: str, source, field: str, *, image: bool = False, **entities
-    ) -> pe.Node:
+    def sink(
+        self, name: str, contrast: str, source, field: str, *, image: bool = False,
+        optional: bool = False, **entities,
+    ) -> pe.Node:  # fmt: skip
         """A sink node for ``source``'s output ``field``, named after the raw image.
 
-        An ``image`` is written as .nii.gz, whatever it was in the work folder.
+        An ``image`` is written as .nii.gz, whatever it was in the work folder; an ``optional``
+        one is not missed where there is none.
         """
         if image:
             entities["compress"] = [True]
         sink = pe.Node(
-            DerivativesDataSink(
+            (OptionalSink if optional else DerivativesDataSink)(
                 base_directory=str(self.config.output_dir),
                 source_file=[str(self.images[contrast])],
                 check_hdr=False,
@@ -119,9 +123,9 @@ class _Outputs:
             name=f"{contrast}_meta",
             run_without_submitting=True,
         )
-        sink = self._sink(
+        sink = self.sink(
             f"ds_{contrast}_preproc", contrast, self.anatomical, f"outputnode.{contrast}_preproc",
-            image=True, desc="preproc", Sources=[self._uri(contrast)],
+            image=True, desc="preproc", Sources=[self.uri(contrast)],
         )  # fmt: skip
         self.workflow.connect([
             (self.anatomical, meta, [
@@ -132,12 +136,12 @@ class _Outputs:
         ])  # fmt: skip
 
     def _brain_mask(self, contrast: str) -> None:
-        self._sink(
+        self.sink(
             f"ds_{contrast}_mask", contrast, self.anatomical, f"outputnode.{contrast}_mask",
             image=True, space=BRAIN[contrast], desc="brain", suffix="mask", Type="Brain",
-            SpatialReference=self._uri(contrast), Sources=[self._uri(contrast)],
+            SpatialReference=self.uri(contrast), Sources=[self.uri(contrast)],
         )  # fmt: skip
-        figure = self._figure(
+        figure = self.figure(
             MaskMosaic(labels=["brain mask"], title=f"Brain mask on {BRAIN[contrast]}", axial=8),
             f"{contrast}_brainmask", contrast, "brainmask",
         )  # fmt: skip
@@ -146,9 +150,9 @@ class _Outputs:
             (f"outputnode.{contrast}_mask", "mask_files"),
         ])])  # fmt: skip
 
-    def _figure(self, interface, name: str, contrast: str, desc: str) -> pe.Node:
+    def figure(self, interface, name: str, contrast: str, desc: str) -> pe.Node:
         figure = pe.Node(interface, name=f"figure_{name}", mem_gb=0.5)
-        self._sink(
+        self.sink(
             f"ds_figure_{name}", contrast, figure, "out_report", desc=desc, datatype="figures"
         ).inputs.dismiss_entities = []
         return figure
@@ -157,19 +161,19 @@ class _Outputs:
         """Sidecar of a transform."""
         return {
             "TransformType": kind,
-            "Sources": [self._uri(contrast) for contrast in contrasts],
+            "Sources": [self.uri(contrast) for contrast in contrasts],
             "RandomSeed": self.config.random_seed,
         }
 
     def _coregistration(self, contrast: str) -> None:
         ends = {"from": BRAIN[contrast], "to": BRAIN[self.reference], "mode": "image"}
         for field, desc in (("itk", {}), ("flirt", {"desc": "flirt"})):
-            self._sink(
+            self.sink(
                 f"ds_{contrast}_xfm_{field}", contrast, self.anatomical,
                 f"outputnode.{contrast}_to_ref_{field}", suffix="xfm", **ends, **desc,
                 **self._registration("rigid", contrast, self.reference),
             )  # fmt: skip
-        figure = self._figure(
+        figure = self.figure(
             RegistrationMosaic(
                 title=f"{BRAIN[contrast]} on {BRAIN[self.reference]}",
                 fixed_label=BRAIN[self.reference], moving_label=BRAIN[contrast],
@@ -184,11 +188,11 @@ class _Outputs:
 
     def _template(self) -> None:
         ends = {"from": BRAIN[self.reference], "to": "MNI152NLin2009aSym", "mode": "image"}
-        self._sink(
+        self.sink(
             "ds_mni_xfm", self.reference, self.anatomical, "outputnode.ref_to_mni_itk",
             suffix="xfm", **ends, **self._registration("affine", self.reference),
         )  # fmt: skip
-        figure = self._figure(
+        figure = self.figure(
             RegistrationMosaic(
                 title=f"{BRAIN[self.reference]} on MNI152NLin2009aSym (affine)",
                 fixed_label="MNI152", moving_label=BRAIN[self.reference],
@@ -218,12 +222,12 @@ class _Outputs:
                     "qc_flair_coreg_flag": "flair_coreg_flag",
                 }
         for name, columns in groups.items():
-            save = self._save(name, tuple(columns))
+            save = self.save(name, tuple(columns))
             self.workflow.connect([(self.anatomical, save, [
                 (f"outputnode.{field}", column) for column, field in columns.items()
             ])])  # fmt: skip
 
-    def _save(self, name: str, columns: tuple[str, ...] = ()) -> pe.Node:
+    def save(self, name: str, columns: tuple[str, ...] = ()) -> pe.Node:
         path = measures_folder(self.config, self.session) / f"{name}.json"
         return pe.Node(
             SaveMeasures(columns, path=str(path)), name=f"save_{name}", run_without_submitting=True
@@ -233,8 +237,8 @@ class _Outputs:
         """Labels, their table, the probability of thalamus and the measures of one branch."""
         branch, name = self.thalamus[contrast], f"thalamus_{contrast}"
         origin = {
-            "SpatialReference": self._uri(contrast),
-            "Sources": [self._uri(contrast)],
+            "SpatialReference": self.uri(contrast),
+            "Sources": [self.uri(contrast)],
             "RandomSeed": self.config.random_seed,
         }
         common = {"space": BRAIN[contrast], "segmentation": SEGMENTATIONS[contrast]}
@@ -243,20 +247,24 @@ class _Outputs:
             "dseg": ("dseg", {}),
         }
         for suffix, (field, entities) in outputs.items():
-            sink = self._sink(
+            sink = self.sink(
                 f"ds_{name}_{suffix}", contrast, branch, f"outputnode.{field}",
                 image=True, suffix=suffix, **common, **entities, **origin,
             )  # fmt: skip
             self.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
+        self.label_table(name, contrast, (branch, "outputnode.dseg"), common)
+        self.workflow.connect(branch, "outputnode.measures", self.save(name), "measures")
+
+    def label_table(self, name: str, contrast: str, dseg: tuple, entities: dict) -> None:
+        """Write ``data/SEG_dseg.tsv`` beside a label image; ``dseg`` is its node and field."""
         table = pe.Node(
             niu.Function(function=_label_table, output_names=["lut"]),
             name=f"{name}_lut",
             run_without_submitting=True,
         )
-        table.inputs.lut = str(TABLES / f"{SEGMENTATIONS[contrast]}_dseg.tsv")
-        self.workflow.connect(branch, "outputnode.dseg", table, "dseg")
-        self._sink(f"ds_{name}_lut", contrast, table, "lut", suffix="dseg", **common)
-        self.workflow.connect(branch, "outputnode.measures", self._save(name), "measures")
+        table.inputs.lut = str(TABLES / f"{entities['segmentation']}_dseg.tsv")
+        self.workflow.connect(*dseg, table, "dseg")
+        self.sink(f"ds_{name}_lut", contrast, table, "lut", suffix="dseg", **entities)
 
     def _flair_figure(self) -> None:
         self._label_figure(
@@ -287,7 +295,7 @@ class _Outputs:
 
     def _label_figure(self, mosaic: MaskMosaic, contrast: str, desc: str) -> None:
         """Outlines of a branch's labels on its image."""
-        figure = self._figure(mosaic, f"{desc}_{contrast}", contrast, desc)
+        figure = self.figure(mosaic, f"{desc}_{contrast}", contrast, desc)
         self.workflow.connect([
             (self.thalamus[contrast], figure, [("outputnode.dseg", "mask_files")]),
             (self.anatomical, figure, [(f"outputnode.{contrast}_preproc", "in_file")]),

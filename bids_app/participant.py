@@ -10,6 +10,7 @@ from pathlib import Path
 from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
 from bids_app.dictionary import LESIONS, MORPH
+from bids_app.measure_files import lesion_rows_file, measures_folder
 from bids_app.progress import Progress
 from bids_app.query import SessionInputs
 
@@ -63,12 +64,14 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
 
 def model_cards(config: Config) -> list[dict]:
     """Verified model cards of the networks that the tasks need, each with its ``name``."""
-    from networks import deepgrai, opfer
+    from networks import deepgrai, lesions, opfer
     from networks.weights import read_card, verified_weights
 
     names = []
     if "thalamus" in config.tasks:
         names += [*deepgrai.STAGES, opfer.NAME]
+    if "lesions" in config.tasks:
+        names.append(lesions.NAMES[config.lesion_model])
     cards = []
     for name in names:
         card = read_card(name, config.model_dir)
@@ -198,23 +201,14 @@ def _table_path(config: Config, session: SessionInputs, table: str) -> Path:
 
 
 def _measure_files(config: Config, session: SessionInputs) -> list[Path]:
-    from bids_app.outputs import measures_folder
-
     return sorted(measures_folder(config, session).glob("*.json"))
-
-
-def _lesion_file(config: Config, session: SessionInputs) -> Path:
-    """Where the lesion branch leaves one row a lesion: not among the session's own measures."""
-    from bids_app.outputs import measures_folder
-
-    return measures_folder(config, session) / "tables" / f"{LESIONS}.json"
 
 
 def _table_files(config: Config, session: SessionInputs) -> list[Path]:
     """A session's tables and what they are made from."""
     paths = [_table_path(config, session, table) for table in (MORPH, LESIONS)]
     paths += [path.with_suffix(".json") for path in paths]
-    return [*paths, *_measure_files(config, session), _lesion_file(config, session)]
+    return [*paths, *_measure_files(config, session), lesion_rows_file(config, session)]
 
 
 def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
@@ -223,6 +217,7 @@ def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
     A session whose lesions were measured, be it that there are none, has a table of them too.
     """
     from bids_app import tables
+    from measures.structures import brain_parenchymal_fraction
 
     for session in sessions:
         labels = {
@@ -232,8 +227,11 @@ def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
         row = dict(labels)
         for path in _measure_files(config, session):
             row |= json.loads(path.read_text(encoding="utf-8"))
+        # Of two branches, and one alone must not stop the other's measures.
+        fraction = brain_parenchymal_fraction(row.get("brain_ml"), row.get("tiv_ml"))
+        row["brain_parenchymal_fraction"] = fraction
         tables.write_morph_row(row, _table_path(config, session, MORPH))
-        if (path := _lesion_file(config, session)).is_file():
+        if (path := lesion_rows_file(config, session)).is_file():
             lesions = [labels | lesion for lesion in json.loads(path.read_text(encoding="utf-8"))]
             tables.write_rows(lesions, _table_path(config, session, LESIONS), LESIONS)
 

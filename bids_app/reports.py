@@ -60,6 +60,17 @@ FIGURES = {
         "down to the foramen magnum. Where it reaches the edge of the picture at the top or the "
         "sides, the head was cut and the intracranial volume is n/a.",
     ),
+    "lesions": (
+        "Lesions on {suffix}",
+        "Outlined is what the network takes for a lesion. Bright spots in white matter without "
+        "an outline were missed; outlines on grey matter, on choroid plexus, on the bright rim of "
+        "the ventricles or on flow artefacts are wrong.",
+    ),
+    "structures": (
+        "Brain structures on {suffix}",
+        "The outlines decide which region a lesion is counted to: ventricles, thalamus, "
+        "cerebellum and brain stem should be followed roughly.",
+    ),
 }
 _CARD_FACTS = {
     "sha256": "SHA-256", "trained_on": "Trained on", "intended_use": "Intended use",

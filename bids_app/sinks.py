@@ -12,7 +12,7 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from nipype.interfaces.base import isdefined
+from nipype.interfaces.base import File, InputMultiObject, isdefined
 from niworkflows.interfaces.bids import DerivativesDataSink as _DerivativesDataSink
 
 _TABLE = json.loads(Path(__file__).with_name("data").joinpath("patterns.json").read_text())
@@ -47,6 +47,19 @@ class DerivativesDataSink(_DerivativesDataSink):
                 self._results[field] = moved[0] if isinstance(written, str) else moved
         shutil.rmtree(staged, ignore_errors=True)
         return runtime
+
+
+class _OptionalSinkInputSpec(_DerivativesDataSink.input_spec):
+    in_file = InputMultiObject(File(exists=True), desc="what to write, if there is any")
+
+
+class OptionalSink(DerivativesDataSink):
+    """The same for an output that a node does not always have: without one nothing is written."""
+
+    input_spec = _OptionalSinkInputSpec
+
+    def _run_interface(self, runtime):
+        return super()._run_interface(runtime) if isdefined(self.inputs.in_file) else runtime
 
 
 def _move_into_place(path: Path, staged: Path, final: Path) -> Path:

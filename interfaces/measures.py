@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
     DynamicTraitedSpec,
     File,
     SimpleInterface,
@@ -46,10 +47,31 @@ class SaveMeasures(SimpleInterface):
     def _run_interface(self, runtime):
         measures = dict(self.inputs.measures) if isdefined(self.inputs.measures) else {}
         measures |= {column: getattr(self.inputs, column) for column in self._columns}
-        path = Path(self.inputs.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".partial")
-        aside.write_text(json.dumps(measures), encoding="utf-8")
-        os.replace(aside, path)
-        self._results["out_file"] = str(path)
+        self._results["out_file"] = _write(self.inputs.path, measures)
         return runtime
+
+
+class _SaveRowsInputSpec(BaseInterfaceInputSpec):
+    path = File(mandatory=True, desc="JSON file to write")
+    rows = traits.List(mandatory=True, desc="one dict a row: column name -> value or None")
+
+
+class SaveRows(SimpleInterface):
+    """Write the rows of a table as JSON; runs every time, as SaveMeasures."""
+
+    input_spec = _SaveRowsInputSpec
+    output_spec = _SaveMeasuresOutputSpec
+    _always_run = True
+
+    def _run_interface(self, runtime):
+        self._results["out_file"] = _write(self.inputs.path, list(self.inputs.rows))
+        return runtime
+
+
+def _write(path, content) -> str:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".partial")
+    aside.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(aside, path)
+    return str(path)

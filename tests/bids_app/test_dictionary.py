@@ -27,7 +27,7 @@ def test_each_column_is_described(table, column):
 
 @pytest.mark.parametrize("column", dictionary.columns())
 def test_a_quality_column_can_be_told_by_its_name(column):
-    named_so = column.startswith("qc_") or column == "lesion_contrasts"
+    named_so = column.startswith("qc_")
     assert dictionary.is_quality_control(column) == named_so
     assert dictionary.is_flag(column) == column.endswith("_flag")
 
@@ -84,7 +84,7 @@ def test_holds_every_measure_of_the_lesions(brain):
     names = dictionary.columns()
     assert [name for name in names if name in summary] == list(summary)
     own = {name for name in names if "lesion_" in name}
-    assert own - set(summary) == {"lesion_contrasts", "qc_lesion_flag"}
+    assert own - set(summary) == {"qc_lesion_contrasts", "qc_lesion_flag"}
 
 
 def test_holds_every_structure_of_the_lesion_network(brain):

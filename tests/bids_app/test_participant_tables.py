@@ -8,7 +8,7 @@ import pytest
 
 from bids_app import participant
 from bids_app.config import Config
-from bids_app.outputs import measures_folder
+from bids_app.measure_files import measures_folder
 from bids_app.query import SessionInputs
 from bids_app.tables import read_morph_row, read_tsv
 

@@ -17,6 +17,7 @@ WHOLE = {
     "ref_to_mni": "aligned to MNI152",
     "deepgrai": "thalamus on FLAIR segmented (DeepGRAI)",
     "opfer": "thalamus and intracranial space on T1w segmented (Opfer's 3D-CNN)",
+    "lesions": "lesions and structures segmented",
 }
 _SESSION = re.compile(r"\bsub_([a-zA-Z0-9]+?)(?:_ses_([a-zA-Z0-9]+))?_wf\b")
 

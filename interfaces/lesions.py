@@ -72,7 +72,7 @@ class LesionSegmentation(SimpleInterface):
         self._device = resolve_device(self.inputs.device)
         images = _Images(self.inputs)
         found, card = self._segment(images)
-        self._describe(images, card)
+        self._describe(images, card, found.threshold)
         self._save_first(images, found)
         self._save_t1w(images, found)
         return runtime
@@ -87,15 +87,15 @@ class LesionSegmentation(SimpleInterface):
         seen = lesions.segment_lesions(
             images.contrasts(), images.brain(), network, card, self._device
         )
-        return _Cleaned(seen, card["threshold"]), {"name": name, **card}
+        return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}
 
-    def _describe(self, images, card) -> None:
+    def _describe(self, images, card, threshold) -> None:
         from interfaces.segmentation import describe_models
 
         self._results["meta"] = {
             "Device": self._device,
             "Models": describe_models({card["name"]: card}),
-            "Threshold": card["threshold"],
+            "Threshold": threshold,
             "Contrasts": images.used,
         }
 

@@ -159,6 +159,7 @@ class _Images:
         from nipype.interfaces.base import isdefined
 
         from interfaces.registration import read_itk
+        from networks.brain_classes import CONTRASTS as ALL_CONTRASTS
         from networks.lesions import Contrast
 
         there = [c for c in CONTRASTS if isdefined(getattr(inputs, c))]
@@ -177,7 +178,8 @@ class _Images:
             data = image.get_fdata(dtype=np.float32)
             matrix = to_ref[contrast] @ self.first_to_ref
             self._found.append(Contrast(NAMES[contrast], data, image.affine, matrix))
-        self.used = [contrast.name for contrast in self._found]
+        names = {contrast.name for contrast in self._found}
+        self.used = [name for name in ALL_CONTRASTS if name in names]
         self._mask_file = inputs.brain_mask
         self.to_mni = None
         if isdefined(inputs.ref_to_mni_itk) and inputs.ref_to_mni_flag == "ok":
@@ -302,25 +304,39 @@ def _classes_of(structures):
 
 
 def _measure(images, found, probability, uncertainty, structures):
-    """Numbered lesions, the session's columns and a row a lesion."""
+    """Numbered lesions, the session's columns and a row a lesion.
+
+    Structures of an implausible volume are not measured, and no region rests on them.
+    """
     from measures import lesions as measured
     from measures.components import voxel_geometry
-    from measures.structures import structure_volumes
-    from networks.brain_classes import CLASSES
+    from measures.structures import structures_flag
 
     affine = images.first.affine
     lesions = measured.find_lesions(probability > found.threshold, affine, structures)
+    volumes = _structure_columns(structures, voxel_geometry(affine)[1], lesions)
+    structure_flag = structures_flag(volumes)
+    known = structures if structure_flag == "ok" else None
     table = measured.measure_lesions(
-        lesions, affine, structures, probability, uncertainty, images.t1w_on_first(), images.to_mni
+        lesions, affine, known, probability, uncertainty, images.t1w_on_first(), images.to_mni
     )
     columns = measured.summarise_lesions(table)
-    volumes = structure_volumes(structures, voxel_geometry(affine)[1], lesions)
-    volumes["structure_other_ventricles_ml"] = volumes["structure_third_ventricle_ml"]
-    names = [f"structure_{name}_ml" for name, _ in CLASSES[2:]]
-    columns |= {name: volumes[name] for name in ("brain_ml", *names)}
+    columns |= volumes if known is not None else dict.fromkeys(volumes)
+    columns["qc_structures_flag"] = structure_flag
     columns["qc_lesion_contrasts"] = "+".join(images.used)
-    flag = measured.implausibility(table, lesions, structures, probability)
+    flag = measured.implausibility(table, lesions, known, probability)
     if found.clipped > MOST_CLIPPED:
         flag = f"{100 * found.clipped:.0f}% of the brain mask lies outside of what the network sees"
     columns["qc_lesion_flag"] = flag
     return lesions, columns, table.rows
+
+
+def _structure_columns(structures, voxel_mm3: float, lesions) -> dict:
+    """Volumes (mL) of the structures that the networks know."""
+    from measures.structures import structure_volumes
+    from networks.brain_classes import CLASSES
+
+    volumes = structure_volumes(structures, voxel_mm3, lesions)
+    volumes["structure_other_ventricles_ml"] = volumes["structure_third_ventricle_ml"]
+    names = [f"structure_{name}_ml" for name, _ in CLASSES[2:]]
+    return {name: volumes[name] for name in ("brain_ml", *names)}

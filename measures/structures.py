@@ -30,6 +30,15 @@ UNSIDED = {
 #: The sum of these is the deep grey matter.
 DEEP_GRAY_MATTER = ("thalamus", "caudate", "putamen", "pallidum", "accumbens")
 _LESION, _OTHER_HYPOINTENSITY, _VESSELS, _FIFTH_VENTRICLE = (99,), (80, 81, 82), (30, 62), (72,)
+#: Volumes (mL, both sides) that a whole adult brain may have, however atrophied.
+PLAUSIBLE_ML = {
+    "cerebral_white_matter": (150, 800),
+    "cortex": (200, 850),
+    "lateral_ventricle": (2, 250),
+    "cerebellum": (50, 230),
+    "thalamus": (4, 25),
+    "brain_stem": (8, 45),
+}
 #: Without these a label map is not of a whole brain.
 _WHOLE_BRAIN = ("cerebral_white_matter", "cortex", "cerebellum", "brain_stem")
 
@@ -108,6 +117,21 @@ def structure_volumes(
             tissue |= lesions > 0
         columns["brain_ml"] = float(np.count_nonzero(tissue) * voxel_mm3 / 1000)
     return columns
+
+
+def structures_flag(columns: dict[str, float | None]) -> str:
+    """``ok``, or which volume of :func:`structure_volumes` no adult's whole brain has.
+
+    The limits are ours and wide: they catch a failed segmentation, not an unusual patient.
+    """
+    for name, (low, high) in PLAUSIBLE_ML.items():
+        volume = columns.get(f"structure_{name}_ml")
+        words = name.replace("_", " ")
+        if volume is None:
+            return f"no {words} was segmented"
+        if not low <= volume <= high:
+            return f"the {words} of {volume:.1f} mL is implausible ({low:g} to {high:g} mL)"
+    return "ok"
 
 
 def brain_parenchymal_fraction(brain_ml: float | None, tiv_ml: float | None) -> float | None:

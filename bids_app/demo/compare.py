@@ -2,10 +2,12 @@
 
     python -m bids_app.demo.compare DEMO_BIDS DEMO_OUT
 
-Prints a table for each contrast and where the reports are. Exit code 1 when a thalamus volume is
-off by more than 8% on FLAIR or 20% on T1w, or an atrophy has the wrong sign, so that `make demo`
-notices. The T1w network draws the lateral border inside that of the phantom, as its teacher does
-(docs/benchmarks.md): there, the check is for gross failure.
+Prints a table for each contrast, one of the lesions, and where the reports are. Exit code 1 when a
+thalamus volume is off by more than 8% on FLAIR or 20% on T1w, an atrophy has the wrong sign, or a
+lesion volume is off by more than 20% (in all, and in each region with at least 0.2 mL of them), so
+that `make demo` notices. The T1w network draws the lateral border inside that of the phantom, as
+its teacher does (docs/benchmarks.md): there, the check is for gross failure. Where no session has
+any lesion volume, the lesion branch did not run: that is said and is no failure.
 """
 
 from __future__ import annotations
@@ -14,10 +16,15 @@ import sys
 from pathlib import Path
 
 from bids_app.tables import read_tsv
+from measures.lesion_regions import REGIONS
 
 TOLERANCE_PERCENT = {"flair": 8.0, "t1w": 20.0}
 SIDES = ("left", "right")
 CONTRASTS = {"flair": "FLAIR", "t1w": "T1w"}
+LESION_TOLERANCE_PERCENT = 20.0
+#: Below this a region's true volume (mL) is a lesion or less: its difference is shown, not judged.
+LEAST_REGION_ML = 0.2
+LESION_COLUMNS = {"all": "lesion_ml", **{region: f"lesion_{region}_ml" for region in REGIONS}}
 Key = tuple[str, str]
 
 
@@ -86,6 +93,63 @@ def _changes(truth, measured) -> tuple[list[str], bool]:
     return lines, good
 
 
+def read_lesions(path: Path) -> dict[Key, dict[str, float]]:
+    """Lesion volumes in mL by session, keys as in ``LESION_COLUMNS``; what is n/a is left out.
+
+    ``path`` is truth.tsv or group_morph.tsv, which name these columns alike.
+    """
+    _, rows = read_tsv(path)
+    return {
+        (row["participant_id"], row["session_id"]): {
+            place: float(row[column])
+            for place, column in LESION_COLUMNS.items()
+            if row.get(column, "n/a") != "n/a"
+        }
+        for row in rows
+    }
+
+
+def compare_lesions(truth, measured, tolerance_percent: float) -> tuple[list[str], bool]:
+    """Lines of the table of lesion volumes, and whether those that count are within the tolerance.
+
+    A volume that was not measured fails where its truth counts, unless none was in any session.
+    """
+    if not any(measured.get(key) for key in truth):
+        return ["n/a in all sessions: the lesion branch did not run"], True
+    good = True
+    lines = ["session         where               true mL  measured  difference"]
+    for key, places in sorted(truth.items()):
+        for place, true in places.items():
+            counts = place == "all" or true >= LEAST_REGION_ML
+            found = measured.get(key, {}).get(place)
+            start = f"{' '.join(key):15} {place:18} {true:8.3f}"
+            if found is None or not true:
+                lines.append(f"{start}  {'n/a' if found is None else f'{found:.3f}':>8}")
+                good &= not counts
+                continue
+            percent = 100 * (found - true) / true
+            good &= not counts or abs(percent) <= tolerance_percent
+            remark = "" if counts else "  (not judged)"
+            lines.append(f"{start}  {found:8.3f}  {percent:+8.1f}%{remark}")
+    return lines, good
+
+
+def _print_lesions(bids_dir: Path, out_dir: Path) -> bool:
+    """Print the lesions' table; False when a volume that counts is off."""
+    print("Lesions (volume of the mask) against the truth of the simulation")
+    truth = read_lesions(bids_dir / "derivatives" / "truth" / "truth.tsv")
+    measured = read_lesions(out_dir / "group_morph.tsv")
+    lines, good = compare_lesions(truth, measured, LESION_TOLERANCE_PERCENT)
+    print("\n".join(lines))
+    if not good:
+        print(
+            f"FAILED: a lesion volume is off by more than {LESION_TOLERANCE_PERCENT:.0f}%, in all "
+            f"or in a region with at least {LEAST_REGION_ML} mL, or was not measured"
+        )
+    print()
+    return good
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the comparison; returns 0 when all measures lie within the tolerance, else 1."""
     bids_dir, out_dir = (Path(p) for p in (sys.argv[1:] if argv is None else argv))
@@ -99,6 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         if not close:
             print(f"FAILED: a volume is off by more than {tolerance:.0f}%, or a change is reversed")
         print()
+    good &= _print_lesions(bids_dir, out_dir)
     for report in sorted(out_dir.glob("sub-*.html")):
         print(f"report: {report}")
     return 0 if good else 1

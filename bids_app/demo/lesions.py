@@ -88,11 +88,14 @@ def draw_lesions(head: Head, rng: np.random.Generator, maps=None) -> list[Lesion
     return lesions
 
 
-def lesion_fraction(head: Head, lesions: list[Lesion], session: int, rng) -> np.ndarray:
+def lesion_fraction(
+    head: Head, lesions: list[Lesion], session: int, rng, region: str | None = None
+) -> np.ndarray:
     """Return the lesion fraction (0..1, ``head.grid.shape``) present in a session (1 or 2).
 
     Lesions are ellipsoids with an uneven border (a smooth random field of about 15% of the
-    radius, the same in both sessions); they take the place of white and grey matter only.
+    radius, the same in both sessions); they take the place of white and grey matter only. With
+    ``region``, only the lesions planned there are drawn, each as it is among all.
     """
     fraction = np.zeros(head.grid.shape, np.float32)
     solid = head.tissue["wm"] + head.tissue["gm"]
@@ -106,6 +109,6 @@ def lesion_fraction(head: Head, lesions: list[Lesion], session: int, rng) -> np.
         rough *= 0.15 / rough.std()
         radius = np.sqrt(sum(s * s for s in scaled)) + rough
         shape = np.clip(0.5 + (1.0 - radius) * min(lesion.radii), 0, 1)
-        if lesion.session <= session:
+        if lesion.session <= session and region in (None, lesion.region):
             fraction[window] = np.maximum(fraction[window], shape * solid[window])
     return fraction

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from measures.lesion_regions import REGIONS
+
 from .anatomy import Head, box_window
 from .contrast import Slices, acquire, add_lesions, finish
 from .deform import (
@@ -170,6 +172,22 @@ def _thalamus_labels(truth, grid: Grid, slices: Slices, pose) -> np.ndarray:
     return labels
 
 
+def _region_truth(head: Head, subject: Subject, session: int, points) -> dict[str, float | int]:
+    """Return volume (mL, sum of fractions) and number of the lesions planned in each region.
+
+    ``points`` (3, N) are the template points of the T1w's 1 mm voxels that hold any lesion.
+    """
+    row: dict[str, float | int] = {}
+    for region in REGIONS:
+        rng = np.random.default_rng(subject.lesion_seed)
+        part = lesion_fraction(head, subject.lesions, session, rng, region)
+        total = sample(part, head.grid, points).sum(dtype=np.float64)
+        here = [lesion for lesion in subject.lesions if lesion.region == region]
+        row[f"lesion_{region}_ml"] = round(float(total) / 1000.0, 4)
+        row[f"lesion_{region}_count"] = sum(lesion.session <= session for lesion in here)
+    return row
+
+
 def simulate(
     head: Head, signals: dict[str, np.ndarray], subject: Subject, session: int, rng
 ) -> Scan:
@@ -195,6 +213,7 @@ def simulate(
 
     truth = [bring(head.tissue[name]) for name in ("left", "right")]
     lesions = bring(lesion)
+    regions = _region_truth(head, subject, session, points[:, lesions[inside] > 0])
     images, thalamus = {}, {}
     for suffix in ("T1w", "FLAIR", "T2w"):
         volume = add_lesions(bring(signals[suffix]), lesions, suffix)
@@ -211,5 +230,6 @@ def simulate(
         "thalamus_ml": round(ml[0] + ml[1], 4),
         "lesion_ml": round(ml[2], 4),
         "lesion_count": int(ndimage.label(mask, np.ones((3, 3, 3)))[1]),
+        **regions,
     }
     return Scan(images, thalamus, mask, row)

@@ -37,7 +37,8 @@ into two different heads; skull, scalp and neck are drawn round it. The thalami 
 ses-01 to ses-02 by a known amount and a new lesion appears.
 
 derivatives/truth holds what is known: thalamus labels (1 left, 2 right) on the grid of each
-image, lesion masks on the T1w, and truth.tsv with volumes summed from partial-volume maps.
+image, lesion masks on the T1w, and truth.tsv with volumes summed from partial-volume maps, those
+of the lesions also by the region that each was planned in.
 
 Made by `msmorph-demo`. Good for testing that software runs and measures; not for claims about
 accuracy on patients.
@@ -99,6 +100,19 @@ TRUTH_COLUMNS = {
     "lesion_ml": {"Description": "True volume of all lesions", "Units": "mL"},
     "lesion_count": {"Description": "Number of lesions (26-connected, on the T1w grid)"},
 }
+for _region, _name in (
+    ("periventricular", "at the lateral ventricles"),
+    ("juxtacortical", "at the cortex"),
+    ("infratentorial", "in the cerebellum or brain stem"),
+    ("deep_white_matter", "in the white matter away from ventricles and cortex"),
+):
+    TRUTH_COLUMNS |= {
+        f"lesion_{_region}_ml": {
+            "Description": f"True volume of the lesions planned {_name}",
+            "Units": "mL",
+        },
+        f"lesion_{_region}_count": {"Description": f"Number of lesions planned {_name}"},
+    }
 THALAMUS_LUT = [
     {"index": 1, "name": "Left thalamus", "abbreviation": "L", "color": "#00760E"},
     {"index": 2, "name": "Right thalamus", "abbreviation": "R", "color": "#007EFF"},

@@ -17,6 +17,7 @@ from bids_app.demo.contrast import finish
 from bids_app.demo.deform import Atrophy, Grid, grid_points, random_head, rigid, transform
 from bids_app.demo.session import SUBJECTS
 from bids_app.demo.thalamus import CENTRE, inside_mm
+from measures.lesion_regions import REGIONS
 
 nib = pytest.importorskip("nibabel")
 ndimage = pytest.importorskip("scipy.ndimage")
@@ -62,6 +63,24 @@ def test_truth_volumes_and_planned_atrophy(demo):
             assert ratio == pytest.approx(1 - loss, abs=0.004)
         assert int(second["lesion_count"]) == int(first["lesion_count"]) + 1
         assert float(second["lesion_ml"]) > float(first["lesion_ml"])
+
+
+def test_lesion_truth_by_region(demo):
+    truth = _rows(demo / "derivatives" / "truth" / "truth.tsv")
+    described = json.loads((demo / "derivatives" / "truth" / "truth.json").read_text("utf-8"))
+    for row in truth.values():
+        assert list(row) == list(described)
+        parts = [float(row[f"lesion_{region}_ml"]) for region in REGIONS]
+        # lesions are 14 mm apart: no voxel counts twice
+        assert sum(parts) == pytest.approx(float(row["lesion_ml"]), rel=0.002)
+        counts = {region: int(row[f"lesion_{region}_count"]) for region in REGIONS}
+        assert sum(counts.values()) == int(row["lesion_count"])
+        assert counts["periventricular"] == (4 if row["session_id"] == "ses-01" else 5)
+    for subject in ("sub-01", "sub-02"):
+        first, second = (truth[subject, f"ses-0{s}"] for s in (1, 2))
+        grown = [float(second[f"lesion_{r}_ml"]) / float(first[f"lesion_{r}_ml"]) for r in REGIONS]
+        assert grown[0] > 1.05  # the new lesion is periventricular
+        assert grown[1:] == pytest.approx([1, 1, 1], abs=0.02)
 
 
 @pytest.mark.parametrize(("subject", "session"), SESSIONS)

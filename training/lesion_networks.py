@@ -68,9 +68,10 @@ def supervised_loss(logits, target):
 
 
 def dice_and_cross_entropy(logits, target):
-    """Mean of 1 - soft Dice over the classes but background, plus cross-entropy.
+    """Soft Dice loss of the classes but background (mean), of lesion once more, and cross-entropy.
 
-    IGNORED voxels count in neither, for which MONAI's Dice of several classes has no option.
+    Lesion is the class of most interest and one of sixteen. IGNORED voxels do not count, for which
+    MONAI's Dice of several classes has no option.
     """
     known = target != IGNORED
     likelihood = functional.log_softmax(logits.movedim(1, -1)[known], -1)
@@ -84,7 +85,8 @@ def _dice_and_cross_entropy(likelihood, truth):
     sums = probability.sum(0) + torch.bincount(truth, minlength=likelihood.shape[1])
     correct = probability.gather(1, truth[:, None])[:, 0]
     shared = torch.zeros_like(sums).index_add(0, truth, correct)
-    return 1 - ((2 * shared + 1) / (sums + 1))[1:].mean() + crossed
+    dice = (2 * shared + 1) / (sums + 1)
+    return (1 - dice[1:].mean()) + (1 - dice[LESION]) + crossed
 
 
 def found_classes(network, image):

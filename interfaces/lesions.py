@@ -87,7 +87,8 @@ class LesionSegmentation(SimpleInterface):
         seen = lesions.segment_lesions(
             images.contrasts(), images.brain(), network, card, self._device
         )
-        return _Cleaned(seen, card["threshold"]), {"name": name, **card}
+        card = {"name": name, "threshold": 0.5, **card}  # msmorph-train's cards have none
+        return _Cleaned(seen, card["threshold"]), card
 
     def _describe(self, images, card) -> None:
         from interfaces.segmentation import describe_models
@@ -180,7 +181,8 @@ class _Images:
         self.used = [contrast.name for contrast in self._found]
         self._mask_file = inputs.brain_mask
         self.to_mni = None
-        if isdefined(inputs.ref_to_mni_itk) and inputs.ref_to_mni_flag == "ok":
+        aligned = flags[first] == inputs.ref_to_mni_flag == "ok"
+        if isdefined(inputs.ref_to_mni_itk) and aligned:
             self.to_mni = np.linalg.inv(read_itk(inputs.ref_to_mni_itk)) @ self.first_to_ref
 
     @property

@@ -24,7 +24,7 @@ SPOTS = {  # from the largest on: 48, 27 and 27 voxels
 }
 PLEXUS = (slice(14, 18), slice(20, 24), slice(20, 22))
 CRUMB = (slice(30, 32), slice(10, 11), slice(30, 31))  # 2 mm3
-T1W_OF = {0: 0, 2: 70, 3: 100, 4: 20, 6: 85, 13: 95, 15: 40}  # class -> T1w intensity
+T1W_OF = {0: 0, 2: 70, 3: 100, 4: 20, 5: 20, 6: 85, 13: 95, 15: 40}  # class -> T1w intensity
 FROM_FIRST = np.array([[0, -1, 0, 12], [1, 0, 0, -30], [0, 0, 1, 7], [0, 0, 0, 1]], float)
 AFFINE = np.array([[-1, 0, 0, 60], [0, 1, 0, -10], [0, 0, 1, 5], [0, 0, 0, 1]], float)  # LAS
 
@@ -69,6 +69,7 @@ def classes():
     found[4:36, 4:36, 4:36] = 3
     found[14:18, 12:28, 20:26] = found[22:26, 12:28, 20:26] = 4
     found[14:18, 12:28, 20:22] = 15
+    found[19:21, 16:22, 16:20] = 5
     found[2:38, 2:14, 2:12], found[2:38, 14:38, 2:12] = 6, 13
     return found
 
@@ -159,10 +160,11 @@ def test_one_contrast(scan, classes, contrast, name):
     assert measures["qc_lesion_contrasts"] == name
     assert measures["qc_lesion_flag"] == measures["qc_lesion_regions_flag"] == "ok"
     assert measures["qc_lesion_t1w_flag"] == "no T1w"
-    assert measures["brain_ml"] == pytest.approx((~np.isin(classes, (0, 4, 15))).sum() / 1000)
+    assert measures["brain_ml"] == pytest.approx((~np.isin(classes, (0, 4, 5, 15))).sum() / 1000)
     assert measures["structure_cerebral_white_matter_ml"] == pytest.approx(
         (classes == 3).sum() / 1000
     )
+    assert measures["structure_other_ventricles_ml"] == pytest.approx(0.048)
     for absent in ("out_t1w_mask", "out_t1w_probseg", "out_filled"):
         assert not isdefined(getattr(outputs, absent))
 

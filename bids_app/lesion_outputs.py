@@ -70,6 +70,7 @@ def _t1w(outputs, branch, model: str) -> None:
             "ds_lesions_filled", "t1w", branch, "outputnode.filled", image=True,
             optional=True, desc="filled",
             Sources=[outputs.uri(c) for c in outputs.images],
+            RandomSeed=outputs.config.random_seed,
         )  # fmt: skip
         outputs.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
 

@@ -182,7 +182,8 @@ class _Images:
         self.used = [name for name in ALL_CONTRASTS if name in names]
         self._mask_file = inputs.brain_mask
         self.to_mni = None
-        if isdefined(inputs.ref_to_mni_itk) and inputs.ref_to_mni_flag == "ok":
+        aligned = flags[first] == inputs.ref_to_mni_flag == "ok"
+        if isdefined(inputs.ref_to_mni_itk) and aligned:
             self.to_mni = np.linalg.inv(read_itk(inputs.ref_to_mni_itk)) @ self.first_to_ref
 
     @property

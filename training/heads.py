@@ -18,14 +18,19 @@ from training.sources import (
     real_source,
 )
 
-CSF = 24
+CSF, WHITE = 24, 2
 # Voxels of white matter so many robust SDs above its median on FLAIR may be lesions nobody drew.
 SUSPICIOUS = 2.5
 
 
 def label_groups() -> list[list[int]]:
-    """Labels kept apart on a real head: the classes, then all the rest as CSF."""
+    """Labels kept apart on a real head: the classes, then all the rest as CSF.
+
+    A teacher's lesions count as white matter, as its hypointensities do: drawn ones alone are
+    learnt.
+    """
     known = [list(labels) for _, labels in CLASSES[LESION + 1 :]]
+    next(group for group in known if group[0] == WHITE).extend(CLASSES[LESION][1])
     named = {number for group in known for number in group}
     rest = [n for n in range(1, 165) if n not in named and n != CSF]
     return [*known, [CSF, *rest]]
@@ -89,7 +94,7 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
     matrix = torch.as_tensor(matrix, dtype=torch.float32)
     points = index @ matrix[:3, :3].T + matrix[:3, 3]
     flair = sample_volume(torch.from_numpy(source.image.data), points).numpy()
-    white = labels.data == CLASSES[3][1][0]
+    white = labels.data == WHITE
     if not white.any():
         raise ValueError(f"{files.labels} shows no cerebral white matter")
     median = np.median(flair[white])

@@ -18,7 +18,7 @@ PROTOCOL = Protocol(
 
 
 def soft_lesions(lesions, generator):
-    """Lesion mask (X, Y, Z, bool) to a share (0 to 1) with a blurred edge and uneven inside."""
+    """Lesion mask (X, Y, Z, bool) to a share (0 to 1.6) with a blurred edge and uneven inside."""
     mask = lesions.float()[None, None]
     blurred = avg_pool3d(mask, 3, 1, 1, count_include_pad=False)
     share = torch.lerp(mask, blurred, uniform(generator, 0.3, 1.0))

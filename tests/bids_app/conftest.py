@@ -1,4 +1,4 @@
-"""A small BIDS dataset of empty files, for the tests of the command line and of the query."""
+"""Small BIDS datasets: of empty files for command line and query, of one session for outputs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+CARDS = [
+    {"name": name, "sha256": name[0]}
+    for name in ("deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus", "deepscan", "lesion-unet")
+]
 Skeleton = Callable[[Iterable[str]], Path]
 
 
@@ -29,3 +33,72 @@ def skeleton(tmp_path: Path) -> Skeleton:
         return root
 
     return make
+
+
+def _session_with(root: Path, entities: dict[str, str]):
+    """A session whose images carry these entities (contrast -> ``_acq-x_run-1`` ...)."""
+    import nibabel as nib
+    import numpy as np
+
+    from bids_app.query import BRAIN, SessionInputs
+
+    folder = root / "sub-01" / "ses-02" / "anat"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = dict.fromkeys(BRAIN)
+    for contrast, extra in entities.items():
+        paths[contrast] = folder / f"sub-01_ses-02{extra}_{BRAIN[contrast]}.nii.gz"
+        nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(paths[contrast])
+    return SessionInputs("01", "02", **paths, cord=(), notes=())
+
+
+@pytest.fixture
+def session_graph(tmp_path: Path):
+    """Return a function that makes a session's workflow with everything it writes.
+
+    It takes the images' entities by contrast and settings of Config.
+    """
+    from bids_app.config import Config
+    from bids_app.outputs import init_single_session_wf
+
+    def make(entities: dict[str, str], **settings):
+        config = Config(
+            tmp_path / "bids", tmp_path / "out", "participant", work_dir=tmp_path / "work",
+            **settings,
+        )  # fmt: skip
+        return init_single_session_wf(config, _session_with(config.bids_dir, entities), CARDS)
+
+    return make
+
+
+@pytest.fixture
+def sink_targets(tmp_path: Path, session_graph):
+    """Return a function that runs a session's sinks on dummy files: the paths written in OUT.
+
+    ``only`` is the start of the names of the sinks to run.
+    """
+    import nibabel as nib
+    import numpy as np
+
+    from bids_app.sinks import DerivativesDataSink
+
+    image = tmp_path / "dummy.nii.gz"
+    nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(image)
+    kinds = {"xfm_itk": ".txt", "xfm_flirt": ".mat", "mni_xfm": ".txt", "figure": ".svg",
+             "_lut": ".tsv"}  # fmt: skip
+
+    def run(entities: dict[str, str], only: str = "", **settings) -> list[str]:
+        written = []
+        for node in session_graph(entities, **settings)._get_all_nodes():
+            named = node.name.startswith(only)
+            if not isinstance(node.interface, DerivativesDataSink) or not named:
+                continue
+            kind = next((v for k, v in kinds.items() if k in node.name), ".nii.gz")
+            source = tmp_path / f"dummy{kind}"
+            if source != image:
+                source.write_text("x\n")
+            node.inputs.in_file = str(source)
+            node.base_dir = str(tmp_path / "run")
+            written.append(node.run().outputs.out_file)
+        return [str(Path(p).relative_to(tmp_path / "out")) for p in written]
+
+    return run

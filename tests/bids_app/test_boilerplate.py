@@ -46,7 +46,36 @@ def test_says_what_ran(config):
     assert "T1w and FLAIR images" in text
 
 
-def test_every_citation_has_a_reference(config):
+@pytest.mark.parametrize(
+    ("model", "named", "other"),
+    [("deepscan", "DeepSCAN (McKinley et al., 2021)", "nnU-Net"),
+     ("unet", "nnU-Net's kind (Isensee et al., 2021)", "DeepSCAN")],
+)  # fmt: skip
+def test_lesions_are_those_of_the_model_chosen(config, model, named, other):
+    config.tasks, config.lesion_model = ["lesions"], model
+    text = boilerplate.to_markdown(boilerplate.methods(config, VERSIONS))
+    assert named in text
+    assert other not in text
+    assert ("label-flip output" in text) == (model == "deepscan")
+    assert "McDonald criteria (Thompson et al., 2018)" in text
+    assert "DeepGRAI" not in text
+    own = {"deepscan": "10.1038/s41598-020-79925-4", "unet": "10.1038/s41592-020-01008-z"}
+    for doi in (own[model], "10.1016/S1474-4422(17)30470-2"):
+        assert doi in text
+
+
+@pytest.mark.parametrize(
+    ("ignored", "there"), [(["flair"], True), (["t2w"], True), (["flair", "t2w"], False)]
+)
+def test_lesions_need_a_flair_or_a_t2w(config, ignored, there):
+    config.ignore = ignored
+    headings = [heading for heading, _ in boilerplate.methods(config, VERSIONS)]
+    assert ("Brain lesions and structures" in headings) == there
+
+
+@pytest.mark.parametrize("model", ["deepscan", "unet"])
+def test_every_citation_has_a_reference(config, model):
+    config.lesion_model = model
     parts = boilerplate.methods(config, VERSIONS)
     html = boilerplate.to_html(parts)
     targets = set(re.findall(r'href="#(ref-\w+)"', html))

@@ -1,69 +1,6 @@
 """Derivatives' names: no two outputs of a session collide, and they are what DESIGN says."""
 
-from pathlib import Path
-
-import nibabel as nib
-import numpy as np
 import pytest
-
-from bids_app.config import Config
-from bids_app.query import SessionInputs
-
-CARDS = [
-    {"name": "deepgrai-stage1", "sha256": "a"},
-    {"name": "deepgrai-stage2", "sha256": "b"},
-    {"name": "opfer-thalamus", "sha256": "c"},
-]
-
-
-def session_with(tmp_path: Path, entities: dict[str, str]) -> SessionInputs:
-    """A session whose images carry these entities (contrast -> ``_acq-x_run-1`` ...)."""
-    folder = tmp_path / "bids" / "sub-01" / "ses-02" / "anat"
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for contrast, name in (("t1w", "T1w"), ("flair", "FLAIR"), ("t2w", "T2w")):
-        extra = entities.get(contrast)
-        if extra is None:
-            paths[contrast] = None
-            continue
-        paths[contrast] = folder / f"sub-01_ses-02{extra}_{name}.nii.gz"
-        nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(paths[contrast])
-    return SessionInputs("01", "02", **paths, cord=(), notes=())
-
-
-def session_workflow(tmp_path: Path, session: SessionInputs):
-    """The workflow of a session with everything it writes."""
-    from bids_app.outputs import init_single_session_wf
-
-    config = Config(
-        bids_dir=tmp_path / "bids", output_dir=tmp_path / "out", analysis_level="participant",
-        work_dir=tmp_path / "work",
-    )  # fmt: skip
-    return init_single_session_wf(config, session, CARDS)
-
-
-def sink_targets(tmp_path: Path, session: SessionInputs) -> list[str]:
-    """Run every sink of the session on a dummy file; the paths written, relative to OUT."""
-    from bids_app.sinks import DerivativesDataSink
-
-    workflow = session_workflow(tmp_path, session)
-    image = tmp_path / "dummy.nii.gz"
-    nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(image)
-    written = []
-    for node in workflow._get_all_nodes():
-        if not isinstance(node.interface, DerivativesDataSink):
-            continue
-        kinds = {"xfm_itk": ".txt", "xfm_flirt": ".mat", "mni_xfm": ".txt", "figure": ".svg"}
-        kind = next((v for k, v in kinds.items() if k in node.name), ".nii.gz")
-        source = image if kind == ".nii.gz" else tmp_path / f"dummy{kind}"
-        if node.name.endswith("_lut"):
-            source = tmp_path / "dummy.tsv"
-        if source != image:
-            source.write_text("x\n")
-        node.inputs.in_file = str(source)
-        node.base_dir = str(tmp_path / "run")
-        written.append(node.run().outputs.out_file)
-    return [str(Path(p).relative_to(tmp_path / "out")) for p in written]
 
 
 @pytest.mark.slow
@@ -77,8 +14,8 @@ def sink_targets(tmp_path: Path, session: SessionInputs) -> list[str]:
         {"t2w": "_run-1"},
     ],
 )
-def test_no_two_outputs_collide(tmp_path, entities):
-    targets = sink_targets(tmp_path, session_with(tmp_path, entities))
+def test_no_two_outputs_collide(sink_targets, entities):
+    targets = sink_targets(entities, lesion_filling=True)
     assert len(set(targets)) == len(targets)
     for contrast, extra in entities.items():
         name = {"t1w": "T1w", "flair": "FLAIR", "t2w": "T2w"}[contrast]
@@ -86,8 +23,8 @@ def test_no_two_outputs_collide(tmp_path, entities):
         assert expected in targets
 
 
-def test_names_are_those_of_the_design(tmp_path):
-    targets = sink_targets(tmp_path, session_with(tmp_path, {"t1w": "", "flair": "_run-2"}))
+def test_names_are_those_of_the_design(sink_targets):
+    targets = sink_targets({"t1w": "", "flair": "_run-2"})
     base = "sub-01/ses-02/anat/sub-01_ses-02"
     for name in (
         "_space-T1w_desc-brain_mask.nii.gz",
@@ -107,14 +44,16 @@ def test_names_are_those_of_the_design(tmp_path):
         assert f"sub-01/figures/sub-01_ses-02{name}.svg" in targets
 
 
-def test_a_label_table_waits_for_its_image(tmp_path):
+def test_a_label_table_waits_for_its_image(session_graph):
     import networkx as nx
     from nipype.pipeline.engine.utils import generate_expanded_graph
 
-    workflow = session_workflow(tmp_path, session_with(tmp_path, {"t1w": "", "flair": ""}))
+    workflow = session_graph({"t1w": "", "flair": ""})
     graph = generate_expanded_graph(workflow._create_flat_graph())
-    for contrast, network in (("flair", "deepgrai"), ("t1w", "opfer")):
-        sink = next(n for n in graph if n.name == f"ds_thalamus_{contrast}_lut")
+    for table, network in (
+        ("thalamus_flair", "deepgrai"), ("thalamus_t1w", "opfer"), ("lesions", "lesions")
+    ):  # fmt: skip
+        sink = next(n for n in graph if n.name == f"ds_{table}_lut")
         assert network in {n.name for n in nx.ancestors(graph, sink)}
 
 

@@ -56,7 +56,12 @@ def test_defaults(bids, monkeypatch):
     assert config.omp_nthreads == min(8, config.nprocs)
     assert config.mem_gb > 0
     assert config.work_dir == bids.parent / "work"
-    assert (config.tasks, config.device, config.random_seed) == (["thalamus"], "auto", 1)
+    assert (config.tasks, config.device) == (["thalamus", "lesions"], "auto")
+    assert (config.lesion_model, config.lesion_filling, config.random_seed) == (
+        "deepscan",
+        False,
+        1,
+    )
     assert (config.participant_label, config.session_label, config.ignore) == ([], [], [])
     assert config.log_dir == bids.parent / "out" / "logs"
 
@@ -106,7 +111,8 @@ def test_every_setting_reaches_the_config(bids, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--tasks", "lesions"], "lesions is not built in this version; built: thalamus"),
+        (["--tasks", "cord"], "cord is not built in this version; built: thalamus, lesions"),
+        (["--lesion-model", "samseg"], "invalid choice"),
         (["--tasks", "volume"], "invalid choice"),
         (["--device", "gpu"], "none of auto, cpu"),
         (["--ignore", "bold"], "invalid choice"),
@@ -202,6 +208,16 @@ def test_a_folder_that_is_no_dataset(bids, tmp_path):
         parse(bids)
 
 
+def test_lesion_options_survive_the_config_file(bids, tmp_path):
+    first = parse(bids, "--lesion-model", "unet", "--lesion-filling", "--tasks", "lesions")
+    assert (first.lesion_model, first.lesion_filling, first.tasks) == ("unet", True, ["lesions"])
+    file = tmp_path / "config.toml"
+    first.write_toml(file)
+    again = parse(bids, "--config-file", str(file))
+    assert (again.lesion_model, again.lesion_filling, again.tasks) == ("unet", True, ["lesions"])
+    assert parse(bids, "--config-file", str(file), "--lesion-model", "deepscan").lesion_filling
+
+
 def test_config_file_gives_defaults_and_the_command_line_wins(bids, tmp_path):
     first = parse(
         bids, "--mem", "5", "--nprocs", "2", "--omp-nthreads", "2", "--ignore", "t2w", "--low-mem",
@@ -233,6 +249,8 @@ def test_config_file_gives_defaults_and_the_command_line_wins(bids, tmp_path):
         ("[nipype]\nlow_mem = 'yes'", "'low_mem' must be true or false"),
         ("[workflow]\ntasks = ['cord']", "cord is not built"),
         ("[workflow]\nskull_strip = 'maybe'", "In the config file .*invalid choice"),
+        ("[workflow]\nlesion_model = 'samseg'", "In the config file .*invalid choice"),
+        ("[workflow]\nlesion_filling = 1", "'lesion_filling' must be true or false"),
     ],
 )
 def test_bad_config_files_are_refused(bids, tmp_path, text, message):

@@ -76,3 +76,48 @@ def test_nothing_of_an_earlier_run_stays(config, anat):
     participant._write_tables(config, [SESSION])
     assert read_morph_row(anat / "sub-01_ses-1_morph.tsv")["lesion_count"] is None
     assert not list(anat.glob("*_desc-lesions_*"))
+
+
+@pytest.mark.parametrize(
+    ("brain_ml", "tiv_ml", "fraction"),
+    [(1150.0, 1437.5, 0.8), (None, 1437.5, None), (1150.0, None, None), (1500.0, 1437.5, None)],
+)
+def test_the_brain_s_share_of_the_skull_takes_two_branches(
+    config, anat, brain_ml, tiv_ml, fraction
+):
+    if brain_ml is not None:
+        leave(config, "lesions.json", {"brain_ml": brain_ml})
+    leave(config, "thalamus_t1w.json", {"tiv_ml": tiv_ml, "qc_tiv_flag": "ok"})
+    participant._write_tables(config, [SESSION])
+    row = read_morph_row(anat / "sub-01_ses-1_morph.tsv")
+    assert row["brain_parenchymal_fraction"] == pytest.approx(fraction)
+    assert (row["brain_ml"], row["tiv_ml"]) == (brain_ml, tiv_ml)
+    text = (anat / "sub-01_ses-1_morph.tsv").read_text().splitlines()
+    cells = dict(zip(*(line.split("\t") for line in text), strict=True))
+    assert (cells["brain_parenchymal_fraction"] == "n/a") == (fraction is None)
+
+
+def test_no_branch_at_all_gives_no_share(config, anat):
+    leave(config, "thalamus_t1w.json", {"tiv_ml": 1437.5})
+    participant._write_tables(config, [SESSION])
+    (measures_folder(config, SESSION) / "thalamus_t1w.json").unlink()
+    participant._write_tables(config, [SESSION])
+    assert read_morph_row(anat / "sub-01_ses-1_morph.tsv")["brain_parenchymal_fraction"] is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "model", "names"),
+    [
+        (["lesions"], "deepscan", ["deepscan"]),
+        (["lesions"], "unet", ["lesion-unet"]),
+        (["thalamus", "lesions"], "unet",
+         ["deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus", "lesion-unet"]),
+        (["thalamus"], "deepscan", ["deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus"]),
+    ],
+)  # fmt: skip
+def test_only_the_tasks_weights_are_asked_for(config, monkeypatch, tasks, model, names):
+    monkeypatch.setattr("networks.weights.read_card", lambda name, _: {"sha256": name})
+    verified = []
+    monkeypatch.setattr("networks.weights.verified_weights", lambda name, *_: verified.append(name))
+    config.tasks, config.lesion_model = tasks, model
+    assert [card["name"] for card in participant.model_cards(config)] == verified == names

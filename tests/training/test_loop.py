@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.loop import Settings, Task, Trainer
+from training.loop import Settings, Task, Trainer, channels_last
 
 
 class Blobs(torch.utils.data.Dataset):
@@ -91,3 +91,21 @@ def test_killed_run_resumes_to_the_same_weights(tmp_path):
     whole, parts = (load_file(tmp_path / name / "tiny.safetensors") for name in ("whole", "parts"))
     for name, tensor in whole.items():
         assert torch.equal(tensor, parts[name])
+
+
+def test_a_gradient_that_is_no_number_stops_the_run(tmp_path):
+    """One step with it would lose the network."""
+    trainer = make_trainer(tmp_path, 5)
+    trainer.task.loss = lambda prediction, target: (prediction * float("nan")).mean()
+    before = [weights.clone() for weights in trainer.network.parameters()]
+    with pytest.raises(FloatingPointError, match="not finite at step 0"):
+        trainer.train()
+    for weights, kept in zip(trainer.network.parameters(), before, strict=True):
+        assert torch.equal(weights, kept)
+
+
+def test_convolutions_of_both_kinds_are_channels_last():
+    network = torch.nn.ModuleList([torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(3, 4, 3)])
+    flat, solid = channels_last(network)
+    assert flat.weight.is_contiguous(memory_format=torch.channels_last)
+    assert solid.weight.is_contiguous(memory_format=torch.channels_last_3d)

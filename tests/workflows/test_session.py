@@ -6,8 +6,12 @@ from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from workflows.session import init_session_wf
 
-HASHES = {"deepgrai-stage1": "a", "deepgrai-stage2": "b", "opfer-thalamus": "c"}
+HASHES = {
+    "deepgrai-stage1": "a", "deepgrai-stage2": "b", "opfer-thalamus": "c", "deepscan": "d",
+    "lesion-unet": "e",
+}  # fmt: skip
 BRANCHES = {"thalamus_flair_wf": "flair", "thalamus_t1w_wf": "t1w"}
+LESIONS = {"tasks": ("lesions",), "weights_sha256": HASHES}
 
 
 @pytest.mark.parametrize(
@@ -58,3 +62,66 @@ def test_a_branch_waits_for_its_own_image_only(node, other):
     fed = dict(graph.get_edge_data(mask, network)["connect"])
     assert fed["out_mask"] == "brain_mask"
     assert ("method" in fed) == (node == "opfer")
+
+
+def lesion_inputs(workflow):
+    """Input of the lesion node -> (node it comes from, its field), as Nipype runs it."""
+    graph = generate_expanded_graph(workflow._create_flat_graph())
+    network = next(n for n in graph if n.name == "lesions")
+    return {
+        field: (node.name, source)
+        for node, _, data in graph.in_edges(network, data=True)
+        for source, field in data["connect"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "first", "moving"),
+    [
+        (("t1w", "flair", "t2w"), "flair", {"flair", "t2w"}),
+        (("flair", "t2w"), "flair", {"t2w"}),
+        (("t1w", "t2w"), "t2w", {"t2w"}),
+        (("flair",), "flair", set()),
+        (("t2w",), "t2w", set()),
+    ],
+)
+def test_lesions_see_every_contrast_and_the_mask_of_the_first(contrasts, first, moving):
+    found = lesion_inputs(init_session_wf(contrasts=contrasts, **LESIONS))
+    assert found["brain_mask"] == (f"{first}_brain_mask", "out_mask")
+    for contrast in contrasts:
+        assert found[contrast][0] == f"{contrast}_n4"
+    registered = {f.removesuffix("_to_ref_itk") for f in found if f.endswith("_to_ref_itk")}
+    assert registered == moving
+    for contrast in moving:
+        assert found[f"{contrast}_to_ref_itk"][0] == f"{contrast}_to_ref"
+        assert found[f"{contrast}_coreg_flag"][0] == f"{contrast}_to_ref"
+    assert found["ref_to_mni_itk"][0] == found["ref_to_mni_flag"][0] == "ref_to_mni"
+
+
+@pytest.mark.parametrize("settings", [{"tasks": ("thalamus",)}, {"contrasts": ("t1w",)}])
+def test_without_the_task_or_its_images_there_is_no_lesion_branch(settings):
+    workflow = init_session_wf(**({"contrasts": ("t1w", "flair")} | LESIONS | settings))
+    assert workflow.get_node("lesions_wf") is None
+
+
+@pytest.mark.parametrize(("model", "digest"), [("deepscan", "d"), ("unet", "e")])
+def test_lesion_settings_reach_the_branch(model, digest):
+    workflow = init_session_wf(
+        contrasts=("t1w", "flair"), lesion_model=model, lesion_filling=True, random_seed=5,
+        **LESIONS,
+    )  # fmt: skip
+    inputs = workflow.get_node("lesions_wf.lesions").inputs
+    assert (inputs.lesion_model, inputs.weights_sha256) == (model, [digest])
+    assert (inputs.fill_t1w, inputs.random_seed) == (True, 5)
+
+
+def test_thalami_do_not_wait_for_lesions():
+    workflow = init_session_wf(
+        contrasts=("t1w", "flair"), tasks=("thalamus", "lesions"), weights_sha256=HASHES
+    )
+    graph = generate_expanded_graph(workflow._create_flat_graph())
+    for node in graph:
+        if node.name in ("deepgrai", "opfer"):
+            assert "lesions" not in {n.name for n in nx.ancestors(graph, node)}
+        if node.name == "lesions":
+            assert not {"deepgrai", "opfer"} & {n.name for n in nx.ancestors(graph, node)}

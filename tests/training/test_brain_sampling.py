@@ -1,0 +1,290 @@
+"""Samples of the lesion networks: contrasts and classes of one head, cut into stacks or cubes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from networks.brain_classes import CLASSES, LESION
+from training import brain_sampling
+from training.brain_sampling import (
+    IGNORED,
+    PRESENT,
+    BrainRecipe,
+    BrainSampler,
+    class_table,
+    cut_patch,
+    cut_stacks,
+    draw_brain,
+    join_stacks,
+)
+from training.deformation import View
+from training.joint_contrasts import grow
+from training.randomness import seeded
+from training.sources import Volume, label_source
+
+pytestmark = pytest.mark.usefixtures("small_canvas")
+T1W, T2W, FLAIR = range(3)
+NOTHING = BrainRecipe([])
+DRAWN = (slice(9, 15), slice(30, 38), slice(10, 18))  # in the white matter
+UNSURE = (slice(30, 36), slice(30, 38), slice(30, 36))
+
+
+@pytest.fixture(scope="module")
+def map_source(head_file):
+    return label_source(head_file, None)
+
+
+@pytest.fixture
+def real_source(head_file, head_labels):
+    """A head with a FLAIR and a T1w, a drawn lesion and what may be one."""
+    source = label_source(head_file, None)
+    labels, affine = head_labels
+    inverse = np.linalg.inv(affine)
+    brain = np.float32((labels > 0) & (labels < 165))
+    masks = np.zeros((2, *labels.shape), np.float32)
+    masks[0][DRAWN], masks[1][UNSURE] = 1, 1
+    flair, t1w = brain * (1 + masks[0]), brain * (1 - 0.5 * masks[0])
+    source.images = {"FLAIR": Volume(flair, inverse), "T1w": Volume(t1w, inverse)}
+    source.lesions, source.unknown = (Volume(mask, inverse) for mask in masks)
+    return source
+
+
+def straight(monkeypatch):
+    """No lesions but the drawn ones, and a head that is neither moved nor changed."""
+    still = View(
+        (0.0,) * 3, warp_mm=0.0, rotation_deg=0.0, scaling=0.0, shear=0.0, stretch=(0.0, 0.0)
+    )
+    monkeypatch.setattr(brain_sampling, "VIEW", still)
+    monkeypatch.setattr(
+        brain_sampling, "_new_lesions", lambda labels, *_: torch.zeros_like(labels, dtype=bool)
+    )
+
+
+def draws(source, count=8):
+    """Samples of one source."""
+    return [draw_brain(source, NOTHING, seeded(5, n)) for n in range(count)]
+
+
+def test_every_label_has_its_class():
+    table = class_table()
+    for number, (_, labels) in enumerate(CLASSES):
+        assert all(table[label] == number for label in labels)
+    assert not table[[0, 24, 30, 85, 165, 515]].any()
+    assert table.dtype == torch.long
+
+
+def test_kept_contrasts_are_a_choice_of_all():
+    assert sum(share for _, share in PRESENT) == pytest.approx(1)
+    assert all({"FLAIR", "T2w"} & set(names) for names, _ in PRESENT)
+
+
+def test_a_label_map_becomes_contrasts_and_classes(map_source, small_canvas, monkeypatch):
+    kept, scans = set(), []
+    normalise = brain_sampling.normalise
+    monkeypatch.setattr(
+        brain_sampling, "normalise", lambda scan: scans.append(scan) or normalise(scan)
+    )
+    for seed in range(8):
+        contrasts, classes = draw_brain(map_source, NOTHING, seeded(seed, 0))
+        assert contrasts.shape == (3, *small_canvas)
+        assert contrasts.dtype == torch.float32
+        assert torch.isfinite(contrasts).all()
+        assert classes.shape == small_canvas
+        assert classes.dtype == torch.long
+        assert classes.max() < len(CLASSES)
+        there = [bool(one.any()) for one in contrasts]
+        kept.add(tuple(there))
+        far = ~grow(classes > 0, 5)
+        assert far.any()
+        assert not contrasts[:, far].any()  # the skull is gone, and shifted no scale
+        assert not scans[-1][far].any()
+        for one in contrasts[there]:
+            assert one[classes > 1].std() > 0.1
+            assert one.abs().max() <= 4
+    assert len(kept) > 2
+
+
+def test_new_lesions_are_bright_and_a_class_of_their_own(map_source, monkeypatch):
+    monkeypatch.setattr(brain_sampling, "PRESENT", ((("T1w", "FLAIR"), 1.0),))
+    volumes, contrast = [], []
+    for contrasts, classes in draws(map_source, 16):
+        lesion, white = classes == LESION, classes == 3
+        volumes.append(int(lesion.sum()))
+        if lesion.sum() > 100:
+            contrast.append([float(c[lesion].mean() - c[white].mean()) for c in contrasts])
+    assert max(volumes) > 500
+    assert min(volumes) == 0  # a healthy head now and then
+    contrast = np.array(contrast)
+    assert (contrast[:, FLAIR] > 0).mean() > 0.7
+    assert (contrast[:, T1W] < 0).mean() > 0.7
+    assert (contrast[:, T2W] == 0).all()
+
+
+def test_lesions_of_people_are_implanted_in_most_heads(map_source, monkeypatch):
+    def place(labels, *_):
+        box = torch.zeros(labels.shape, dtype=torch.bool)
+        box[15:20, 20:25, 15:20] = True
+        return box
+
+    monkeypatch.setattr(brain_sampling, "place_lesions", place)
+    drawn = [draw_brain(map_source, BrainRecipe(["someone"]), seeded(5, n)) for n in range(20)]
+    seen = [bool((classes[15:20, 20:25, 15:20] == LESION).all()) for _, classes in drawn]
+    assert 0.5 < np.mean(seen) < 1
+
+
+def test_single_lesions_stay_where_lesions_can_be(map_source, monkeypatch):
+    everywhere = lambda labels, *_, **__: torch.full_like(labels, 25)  # noqa: E731
+    monkeypatch.setattr(brain_sampling, "implant_lesions", everywhere)
+    all_over = [classes for _, classes in draws(map_source) if (classes == LESION).sum() > 1000]
+    assert all_over
+    for classes in all_over:
+        assert not (classes == 3).any()  # white matter
+        for number in (2, 4, 7, 8, 15):  # cortex, ventricle, thalamus, caudate, plexus
+            assert (classes == number).sum() > 50, CLASSES[number]
+
+
+def test_lesions_of_a_label_map_become_white_matter(map_source, monkeypatch):
+    """They are neither painted nor learnt: a teacher's lesions are not trusted."""
+    source = replace(map_source)
+    data = map_source.labels.data.copy()
+    for start, label in ((7, 25), (10, 57), (13, 77)):
+        data[start : start + 3, 30:38, 10:18] = label
+    source.labels = Volume(data, map_source.labels.world_to_voxel)
+    straight(monkeypatch)
+    painted = []
+    real_paint = brain_sampling.paint_all
+    monkeypatch.setattr(
+        brain_sampling, "paint_all", lambda *words: painted.append(words[1]) or real_paint(*words)
+    )
+    _, classes = draw_brain(source, NOTHING, seeded(1, 0))
+    assert not torch.isin(painted[0], torch.tensor([25, 57, 77])).any()
+    assert not (classes == LESION).any()
+
+
+def test_drawn_lesions_are_the_target_and_doubt_is_left_out(real_source, monkeypatch):
+    straight(monkeypatch)
+    for _, classes in draws(real_source, 3):
+        # the box of the brain is about its middle; sides are exchanged now and then
+        found = {n: int((classes == n).sum()) for n in (LESION, IGNORED)}
+        for n, box in ((LESION, DRAWN), (IGNORED, UNSURE)):
+            size = np.prod([s.stop - s.start for s in box])
+            assert found[n] == pytest.approx(size, rel=0.35), n
+        places = {n: (classes == n).nonzero().float().mean(0) for n in (LESION, IGNORED)}
+        assert places[IGNORED][2] - places[LESION][2] == pytest.approx(19, abs=1.5)
+        assert places[IGNORED][1] == pytest.approx(float(places[LESION][1]), abs=1.5)
+        assert abs(places[IGNORED][0] - places[LESION][0]) == pytest.approx(21, abs=2)
+
+
+def test_real_images_are_seen_where_their_labels_are(real_source, monkeypatch):
+    straight(monkeypatch)
+    monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
+    monkeypatch.setattr(brain_sampling, "PRESENT", ((("T1w", "T2w", "FLAIR"), 1.0),))
+    for contrasts, classes in draws(real_source, 3):
+        lesion, white = classes == LESION, classes == 3
+        assert contrasts[FLAIR][lesion].mean() > contrasts[FLAIR][white].mean() + 1
+        assert contrasts[T1W][lesion].mean() < contrasts[T1W][white].mean() - 1
+        assert not contrasts[T2W].any()  # the head has none
+
+
+def test_real_heads_get_new_lesions_too(real_source, monkeypatch):
+    """Mostly where none are drawn: drawn ones are to be learnt as they are."""
+    straight(monkeypatch)
+    box = (slice(12, 17), slice(12, 17), slice(12, 17))
+
+    def new(labels, *_):
+        lesions = torch.zeros(labels.shape, dtype=torch.bool)
+        lesions[box] = True
+        return lesions
+
+    monkeypatch.setattr(brain_sampling, "_new_lesions", new)
+    monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
+    monkeypatch.setattr(brain_sampling, "PRESENT", ((("T1w", "FLAIR"), 1.0),))
+    with_drawn = np.mean([bool((c[box] == LESION).all()) for _, c in draws(real_source, 24)])
+    assert 0.05 < with_drawn < 0.5
+    real_source.lesions = None
+    for contrasts, classes in draws(real_source, 4):
+        assert (classes[box] == LESION).all()
+        white = classes == 3
+        assert contrasts[FLAIR][box].mean() > contrasts[FLAIR][white].mean()
+        assert contrasts[T1W][box].mean() < contrasts[T1W][white].mean()
+
+
+def test_a_head_without_the_wanted_contrast_shows_its_flair(real_source, monkeypatch):
+    monkeypatch.setattr(brain_sampling, "PRESENT", ((("T2w",), 1.0),))
+    contrasts, _ = draw_brain(real_source, NOTHING, seeded(0, 0))
+    assert [bool(one.any()) for one in contrasts] == [False, False, True]
+
+
+def sampler(sources, **settings):
+    def cut(contrasts, classes, generator):
+        return contrasts, classes
+
+    return BrainSampler(sources, NOTHING, cut, 3, 6, **settings)
+
+
+def test_a_sample_depends_on_its_index_only(map_source):
+    whole, resumed = sampler([map_source]), sampler([map_source], start=4)
+    assert len(whole) == 6
+    for one, same in zip(whole[5], resumed[1], strict=True):
+        assert torch.equal(one, same)
+    assert not torch.equal(whole[4][0], whole[5][0])
+
+
+@pytest.mark.parametrize(("fraction", "wanted"), [(0.0, {True}), (1.0, {False}), (0.5, {0, 1})])
+def test_the_share_of_real_heads(map_source, real_source, fraction, wanted, monkeypatch):
+    monkeypatch.setattr(brain_sampling, "draw_brain", lambda source, *_: (source, None))
+    both = sampler([map_source, real_source], real_fraction=fraction)
+    assert {both[n][0] is map_source for n in range(6)} == wanted
+    alone = sampler([map_source], real_fraction=1.0)
+    assert alone[0][0] is map_source
+    alone = sampler([real_source], real_fraction=0.0)
+    assert alone[0][0] is real_source
+
+
+@pytest.fixture
+def brain(small_canvas):
+    """Contrasts that hold the classes (T2w) and a number for each voxel (FLAIR)."""
+    classes = torch.zeros(small_canvas, dtype=torch.long)
+    classes[5:35, 5:43, 5:35] = 3
+    classes[10:13, 20:24, 25:29] = LESION
+    numbers = torch.arange(classes.numel()).reshape(small_canvas).float()
+    return torch.stack([torch.ones(small_canvas), classes.float(), numbers]), classes
+
+
+def test_stacks_are_labelled_in_their_middle_slice(brain):
+    stacks, targets = cut_stacks(*brain, seeded(1, 0), count=12)
+    assert stacks.shape == (12, 3, 5, 40, 48)
+    assert targets.shape == (12, 40, 48)
+    assert torch.equal(stacks[:, T2W, 2].long(), targets)
+    steps = (stacks[:, FLAIR, 3] - stacks[:, FLAIR, 2])[:, 20, 24]
+    assert steps.tolist() == [1, 40, 48 * 40] * 4  # axial, coronal, sagittal
+    assert ((targets == LESION).sum((1, 2)) >= 10)[::2].all()
+
+
+def test_stacks_of_a_healthy_brain_show_brain(brain):
+    contrasts, classes = brain
+    _, targets = cut_stacks(contrasts, classes.where(classes != LESION, 3), seeded(1, 0))
+    assert ((targets > 0).sum((1, 2)) >= 100).all()
+
+
+def test_a_patch_lies_within_the_canvas(brain):
+    for n in range(12):
+        patch, target = cut_patch(*brain, seeded(2, n), size=32)
+        assert patch.shape == (3, 32, 32, 32)
+        assert torch.equal(patch[T2W].long(), target)
+
+
+def test_patches_are_mostly_about_a_lesion():
+    classes = torch.zeros((120,) * 3, dtype=torch.long)
+    classes[20:23, 20:23, 20:23] = LESION
+    found = [cut_patch(classes[None], classes, seeded(2, n), 64)[1].any() for n in range(40)]
+    assert 0.6 < np.mean(found) < 1  # by chance in less than one of ten
+
+
+def test_brains_join_to_one_batch(brain):
+    samples = [cut_stacks(*brain, seeded(1, n), count=3) for n in range(2)]
+    stacks, targets = join_stacks(samples)
+    assert stacks.shape == (6, 3, 5, 40, 48)
+    assert torch.equal(targets[3:], samples[1][1])

@@ -1,0 +1,138 @@
+"""Contrasts of one head: masks that grow, lesions with soft edges, painted and implanted."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from training import joint_contrasts
+from training.joint_contrasts import grow, implant, lesion_ratio, paint_all, soft_lesions, strip
+from training.randomness import seeded
+
+SHAPE = (32, 36, 30)
+CONTRASTS = ("T1w", "T2w", "FLAIR")
+SEEDS = pytest.mark.parametrize("seed", range(4))
+
+
+@pytest.fixture
+def labels():
+    """A brain of white matter under a shell of CSF, with a ventricle, in a skull."""
+    labels = torch.full(SHAPE, 515)
+    labels[2:-2, 2:-2, 2:-2] = 24
+    labels[6:-6, 6:-6, 6:-6] = 2
+    labels[12:16, 12:20, 12:18] = 4
+    return labels
+
+
+@pytest.fixture
+def lesions():
+    mask = torch.zeros(SHAPE, dtype=torch.bool)
+    mask[18:24, 20:27, 10:17] = True
+    return mask
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_mask_grows_by_a_cube(steps):
+    mask = torch.rand(12, 10, 14, generator=torch.Generator().manual_seed(3)) > 0.99
+    mask[0, 0, 0] = mask[-1, 5, -1] = True
+    cube = np.ones((2 * steps + 1,) * 3)
+    assert np.array_equal(grow(mask, steps), ndimage.binary_dilation(mask, cube))
+    assert mask.sum() < grow(mask, 1).sum()  # what was given is not changed
+
+
+@SEEDS
+def test_a_brain_mask_has_the_sulci_and_a_margin_but_no_skull(labels, seed):
+    labels[14:17, 6:14, 6:] = 24  # a sulcus from above
+    mask = strip(labels, seeded(seed, 0))
+    brain = (labels == 2) | (labels == 4)
+    assert mask[brain].all()
+    assert mask[15, 8:14, 8:-8].all()
+    assert not mask[labels == 515].any()
+    assert mask[grow(brain, 1)].all()
+    assert not (mask & ~grow(brain, 3)).any()
+
+
+def test_the_margin_of_a_mask_varies(labels):
+    assert len({int(strip(labels, seeded(seed, 0)).sum()) for seed in range(12)}) == 3
+
+
+@SEEDS
+def test_lesions_are_soft_at_the_edge_and_uneven_inside(lesions, seed):
+    share = soft_lesions(lesions, seeded(seed, 0))
+    core = torch.from_numpy(ndimage.binary_erosion(lesions))
+    assert (share[~grow(lesions, 1)] == 0).all()
+    assert (share >= 0).all()
+    assert (share <= 1.6).all()
+    assert share[core].min() >= 0.35
+    assert share[core].std() > 0.01
+    outer = grow(lesions, 1) & ~lesions
+    assert 0 < share[outer].mean() < share[lesions & ~core].mean() < share[core].mean()
+
+
+@pytest.mark.parametrize("name", CONTRASTS)
+def test_lesions_can_be_seen(name):
+    ratios = [lesion_ratio(name, seeded(seed, 0)) for seed in range(200)]
+    if name == "T1w":
+        assert 0 < np.mean(ratios) < max(ratios) <= 0.93
+    else:
+        assert 1.12 <= min(ratios) < np.mean(ratios)
+
+
+@SEEDS
+def test_lesions_are_bright_on_flair_and_t2w_and_dark_on_t1w(labels, lesions, seed):
+    images = paint_all(CONTRASTS, labels, lesions.float(), seeded(seed, 0))
+    assert tuple(images) == CONTRASTS
+    white = (labels == 2) & ~lesions & ~grow(labels == 4, 1)
+    for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
+        image = images[name]
+        assert image.shape == SHAPE
+        assert sign * image[lesions].mean() > sign * 1.05**sign * image[white].mean(), name
+
+
+def test_half_a_lesion_is_half_as_bright(labels, lesions):
+    none, half, whole = (
+        paint_all(["FLAIR"], labels, amount * lesions.float(), seeded(1, 0))["FLAIR"]
+        for amount in (0, 0.5, 1)
+    )
+    assert torch.allclose(half, (none + whole) / 2, atol=1e-5)
+    assert torch.equal(none[~lesions], whole[~lesions])
+    assert whole[lesions].std() < 1e-5  # the label below shows no more
+
+
+def test_bright_rims_of_ventricles_are_painted_on_flair_and_t2w_only(labels, monkeypatch):
+    ventricle = labels == 4
+    rim = grow(ventricle, 1) & ~ventricle
+    images, plain = {}, {}
+    for strength, kept in ((True, images), (False, plain)):
+        monkeypatch.setattr(joint_contrasts, "chance", lambda _, p, on=strength: on and p == 0.6)
+        kept |= paint_all(CONTRASTS, labels, torch.zeros(SHAPE), seeded(2, 0))
+    # the generators part ways: compare the rim with the white matter of its own image
+    for name in CONTRASTS:
+        far = (labels == 2) & ~grow(ventricle, 2)
+        gain = [one[name][rim].mean() / one[name][far].mean() for one in (images, plain)]
+        assert (gain[0] - gain[1] > 0.01) == (name != "T1w"), name
+
+
+@SEEDS
+def test_implanted_lesions_keep_all_around_and_the_texture_inside(lesions, seed):
+    texture = torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed)) + 1
+    real = {name: texture.clone() for name in CONTRASTS}
+    share = soft_lesions(lesions, seeded(seed, 1))
+    images = implant(real, share, seeded(seed, 2))
+    for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
+        image = images[name]
+        assert torch.equal(image[share == 0], texture[share == 0])
+        change = (image / texture - 1)[lesions]
+        assert (sign * change > 0).all(), name
+        assert torch.allclose(change / share[lesions], (change / share[lesions])[:1], atol=1e-4)
+        assert torch.equal(real[name], texture)
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_scanner_keeps_grid_and_place(labels, lesions, real):
+    image = (labels == 2).float() + 3 * lesions
+    for seed in range(4):
+        seen = joint_contrasts.scan(image, seeded(seed, 0), real=real)
+        assert seen.shape == SHAPE
+        assert torch.isfinite(seen).all()
+        assert seen[lesions].mean() > seen[(labels == 2) & ~grow(lesions, 4)].mean()

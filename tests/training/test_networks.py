@@ -1,0 +1,88 @@
+"""What every trainable network brings, and that the lesion networks train end to end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training import cli, lesion_networks
+from training.networks import NETWORKS, Request
+
+TINY = {
+    "deepscan": {"stem": 2, "channels": [2, 2, 2], "growth": 2, "blocks": 1, "features": 4},
+    "lesion-unet": {"filters": [2, 4, 4]},
+}  # fmt: skip
+
+
+def test_the_command_line_knows_every_network():
+    assert set(cli.NETWORKS) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_plan_s_network_can_be_built_from_its_card(name):
+    from networks.architectures import build
+
+    plan = NETWORKS[name](Request())
+    assert sum(p.numel() for p in build(plan.architecture).parameters()) > 10_000
+    assert set(plan.input) >= {"shape", "voxel_mm"}
+    json.dumps([plan.architecture, plan.input])  # as the model card
+
+
+@pytest.mark.parametrize("name", ["deepgrai-stage1", "deepscan"])
+def test_a_network_of_one_size_has_no_patches(name):
+    with pytest.raises(ValueError, match="--patch is for"):
+        NETWORKS[name](Request(patch=64))
+
+
+@pytest.mark.parametrize("name", ["deepscan", "lesion-unet"])
+def test_samples_of_lesion_networks_are_not_made_on_a_gpu(name):
+    with pytest.raises(ValueError, match="--workers"):
+        NETWORKS[name](Request()).sampler([], 1, 2, device="cuda")
+
+
+def test_the_lesion_networks_are_those_the_app_runs():
+    from networks.lesions import CANVAS, NAMES
+    from training import brain_sampling
+
+    assert set(NAMES.values()) <= set(NETWORKS)
+    assert brain_sampling.CANVAS == CANVAS
+
+
+def test_only_masks_with_a_brain_beside_them_are_of_people(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "training.networks.read_personal_lesions", lambda paths: given.extend(paths)
+    )
+    Request(
+        lesion_masks=[tmp_path / "a_label-lesion_mask.nii.gz", tmp_path / "b_mask.nii"]
+    ).people()
+    assert [path.name for path in given] == ["a_label-lesion_mask.nii.gz"]
+    assert Request().shapes() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "patch"),
+    [("deepscan", "DEEPSCAN", ()), ("lesion-unet", "UNET", ("--patch", "32"))],
+)
+def test_lesion_networks_train_and_load(
+    name, settings, patch, small_canvas, head_file, tmp_path, monkeypatch
+):
+    from networks.weights import load_network
+
+    full = getattr(lesion_networks, settings)
+    tiny = full | {"architecture": full["architecture"] | TINY[name]}
+    monkeypatch.setattr(lesion_networks, settings, tiny)
+    out = tmp_path / "run"
+    words = [
+        name, "--output", str(out), "--head-labels", str(head_file), "--workers", "0",
+        "--batch", "1", *patch,
+    ]  # fmt: skip
+    assert cli.main([*words, "--steps", "1"]) == 0
+    assert cli.main([*words, "--steps", "2", "--resume"]) == 0
+    network, card = load_network(name, out)
+    assert card["architecture"] == tiny["architecture"]
+    assert card["training"]["steps"] == 2
+    assert sum(p.numel() for p in network.parameters()) > 0
+    assert Path(out / "progress.png").stat().st_size > 10_000
+    rows = (out / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]

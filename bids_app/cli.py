@@ -117,6 +117,8 @@ def prepare_environment(config: Config) -> None:
         MKL_NUM_THREADS=threads,
     )
     defaults = {
+        # Threads that wait for others sleep: beside another job, spinning doubled the time.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "NO_ET": "1",
         "NIPYPE_NO_ET": "1",
         "MPLBACKEND": "Agg",

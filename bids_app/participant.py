@@ -6,7 +6,6 @@ import gc
 import json
 import logging
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 from bids_app import failures as fail
@@ -126,23 +125,10 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     settings = plugin_settings(config)
     progress = Progress(workflow.list_node_names())
     settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
-    with _frozen_objects():
-        workflow.run(**settings)
-
-
-@contextmanager
-def _frozen_objects():
-    """Leave the objects of before out of garbage collection.
-
-    Nipype's scheduler collects garbage at every poll, and walks through all that was imported:
-    0.15 s each time, on a core that the nodes could use. The workers inherit it.
-    """
-    gc.collect()
+    # Nipype's scheduler collects garbage at every poll, and would walk through all that was
+    # imported: 0.15 s each time, on a core that nodes could use. So would Python at its end.
     gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+    workflow.run(**settings)
 
 
 def _write_graph(workflow, path: Path) -> None:

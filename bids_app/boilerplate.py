@@ -90,8 +90,9 @@ def _anatomical(config: Any, versions: Mapping[str, str]) -> str:
         "The other contrasts were registered rigidly to the reference image (T1w, else FLAIR, "
         "else T2w) by mutual information with ANTs [@avants2011ants], and the correlation ratio "
         "inside the brain [@roche1998correlation] was kept as a measure of their agreement. "
-        "For orientation and rough location only, the reference image was registered with twelve "
-        "degrees of freedom to the MNI152NLin2009aSym template [@fonov2011mni], which nilearn "
+        "For orientation and rough location only, the reference image as acquired, its brain "
+        "evened in brightness, was registered with twelve degrees of freedom to the "
+        "MNI152NLin2009aSym template [@fonov2011mni], which nilearn "
         f"[@abraham2014nilearn] ({_with(versions, 'nilearn')}) brings along."
     )
 

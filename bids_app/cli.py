@@ -7,11 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bids_app.config import Config
 from bids_app.errors import UsageError
 from bids_app.parser import parse_args
+from bids_app.preload import import_libraries
 from bids_app.query import SessionInputs, collect_sessions
 from bids_app.validation import validate_dataset
 
@@ -50,8 +52,11 @@ def run(config: Config) -> int:
 
         return run_group(config)
     sessions = collect_sessions(config)
-    if not (config.skip_bids_validation or config.reports_only or config.boilerplate_only):
-        validate_dataset(config.bids_dir, config.participant_label)
+    with ThreadPoolExecutor(1) as beside:  # the validator is a program of its own
+        validation = beside.submit(validate, config)
+        if needs_libraries(config, sessions):
+            import_libraries()
+        validation.result()
     if config.dry_run:
         print_plan(config, sessions)
         return 0
@@ -59,6 +64,18 @@ def run(config: Config) -> int:
     from bids_app.participant import run_participant
 
     return run_participant(config, sessions)
+
+
+def validate(config: Config) -> None:
+    """Check the dataset unless it is not to be read; raises UsageError when it is not valid."""
+    if not (config.skip_bids_validation or config.reports_only or config.boilerplate_only):
+        validate_dataset(config.bids_dir, config.participant_label)
+
+
+def needs_libraries(config: Config, sessions: Sequence[SessionInputs]) -> bool:
+    """Whether nodes will run on this machine, in workers of the default plugin."""
+    only_texts = config.dry_run or config.reports_only or config.boilerplate_only
+    return not only_texts and config.use_plugin is None and any(s.has_brain for s in sessions)
 
 
 def prepare_work_dir(config: Config) -> None:
@@ -117,6 +134,9 @@ def prepare_environment(config: Config) -> None:
         MKL_NUM_THREADS=threads,
     )
     defaults = {
+        # Threads wait for others awake for some microseconds, then asleep: beside another job, the
+        # milliseconds of the default double the time of a network.
+        "GOMP_SPINCOUNT": "3000",
         "NO_ET": "1",
         "NIPYPE_NO_ET": "1",
         "MPLBACKEND": "Agg",

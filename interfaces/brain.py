@@ -59,6 +59,9 @@ def predict_brain(data, affine, *, device: str = "cpu", threads: int = 1):
     from deepbet.bet import BrainExtraction
     from scipy import ndimage
 
+    from networks.memory import keep_freed_memory
+
+    keep_freed_memory()
     use_threads(threads)
     spacing = 1.0 if image_checks.slice_thickness_mm(affine) > THICK_MM else None
     if spacing:

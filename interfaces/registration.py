@@ -7,6 +7,7 @@ grid.  `from-FLAIR_to-T1w` has T1w as the fixed image.
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from measures import alignment
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MARGIN_MM = 12.0  # kept around the brain
 RIGID_MM = 1.5  # grid of the rigid registration
-AFFINE_MM = 2.0  # grid of the affine registration
+AFFINE_MM = 3.0  # grid of the affine registration: 2 mm took five times as long for Dice + 0.001
 COARSE_MM = 4.0  # grid on which starting points are compared
+EVEN_MM = 20.0  # sigma of the neighbourhood whose mean is made the same all over the brain
 TURNS_DEG = (0.0, -20.0, 20.0, -40.0, 40.0)
 
 
@@ -125,6 +127,19 @@ class Head:
         """The same on a coarser grid."""
         out = object.__new__(Head)
         out._from_grid(self.data, self.mask, self.affine, spacing, False)
+        return out
+
+    def even(self) -> Head:
+        """The same with its bias field, and slow changes of the tissue, taken out of the brain."""
+        from scipy import ndimage
+
+        sigma = EVEN_MM / np.linalg.norm(self.affine[:3, 0])
+        total = ndimage.gaussian_filter(self.data * self.mask, sigma)
+        share = ndimage.gaussian_filter(self.mask.astype(np.float32), sigma)
+        local = np.where(self.mask, total / np.maximum(share, 1e-3), 1.0)
+        out = copy.copy(self)
+        level = np.where(self.mask, 0.6 / np.maximum(local, 1e-3), 1.0)
+        out.data = np.clip(self.data * level, 0, 1.2).astype(np.float32)
         return out
 
     def ants(self, array=None):
@@ -249,7 +264,7 @@ def register_affine(fixed: Head, moving: Head, *, seed: int):
             best, score = matrix, _score(*small, matrix)
         if alignment.template_flag(quality(*small, best)[1]) == "ok":
             break
-    best = optimise(fixed, moving, best, "Affine", levels=(2, 1), **run)
+    best = optimise(fixed, moving, best, "Affine", levels=(1,), **run)
     return best, *quality(fixed, moving, best)
 
 
@@ -343,9 +358,10 @@ class _AffineToMNIOutputSpec(TraitedSpec):
 
 
 class AffineToMNI(SimpleInterface):
-    """Affine registration of an extracted brain to MNI152NLin2009aSym (antspyx, 2 mm).
+    """Affine registration of an extracted brain to MNI152NLin2009aSym (antspyx, 3 mm).
 
-    For orientation and rough location; cortex and ventricles do not match.
+    For orientation and rough location; cortex and ventricles do not match. The image needs no bias
+    correction, so that N4 can run beside.
     """
 
     input_spec = _AffineToMNIInputSpec
@@ -354,8 +370,8 @@ class AffineToMNI(SimpleInterface):
     def _run_interface(self, runtime):
         given = self.inputs
         template = mni_template()
-        fixed = Head(template, None, AFFINE_MM, masked=True)
-        moving = Head(given.in_file, given.mask_file, AFFINE_MM, masked=True)
+        fixed = Head(template, None, AFFINE_MM, masked=True).even()
+        moving = Head(given.in_file, given.mask_file, AFFINE_MM, masked=True).even()
         matrix, correlation, overlap = register_affine(fixed, moving, seed=given.random_seed)
         here = Path(runtime.cwd)
         self._results["out_itk"] = write_itk(

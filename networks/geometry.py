@@ -107,22 +107,28 @@ def mean_over_voxels(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -
     """
     import torch
 
+    means = np.zeros((len(fine), *shape), np.float32)
+    filled = [np.flatnonzero(fine.any(axis=tuple({0, 1, 2, 3} - {a}))) for a in (1, 2, 3)]
+    if not filled[0].size:
+        return means
     voxel_mm, fine_mm = (np.linalg.norm(a[:3, :3], axis=0) for a in (affine, fine_affine))
     to_image = np.linalg.inv(affine) @ fine_affine
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in fine.shape[1:]])).reshape(3, -1)
+    # Interpolation reaches less than a voxel beyond what is filled; the rest stays zero.
+    ends = [(f[0] - 1, f[-1] + 1) for f in filled]
+    corners = np.array(np.meshgrid(*ends)).reshape(3, -1)
     reach = to_image[:3, :3] @ corners + to_image[:3, 3:]
-    low = np.clip(np.floor(reach.min(1)), 0, np.array(shape) - 1).astype(int)
-    high = np.clip(np.ceil(reach.max(1)) + 1, 1, shape).astype(int)
+    # a voxel is half a voxel wider than its centre
+    low = np.clip(np.floor(reach.min(1) - 0.5), 0, np.array(shape) - 1).astype(int)
+    high = np.clip(np.ceil(reach.max(1) + 0.5) + 1, 1, shape).astype(int)
     steps = np.maximum(1, np.round(voxel_mm / fine_mm.min())).astype(int)
     axes = [
-        torch.arange((b - a) * n, dtype=torch.float32) / n + a - 0.5 + 0.5 / n
+        torch.arange(a * n, b * n, dtype=torch.float32) / n - 0.5 + 0.5 / n
         for a, b, n in zip(low, high, steps, strict=True)
     ]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     back = torch.as_tensor(np.linalg.inv(to_image), dtype=torch.float32)
     places = points @ back[:3, :3].T + back[:3, 3]
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    means = np.zeros((len(fine), *shape), np.float32)
     for mean, one in zip(means, fine, strict=True):
         values = sample_volume(torch.from_numpy(np.ascontiguousarray(one)), places)[None, None]
         pooled = torch.nn.functional.avg_pool3d(values, tuple(int(n) for n in steps))

@@ -92,7 +92,7 @@ def output_fields(present) -> list[str]:
 
 
 def _add_contrast(workflow, inputnode, outputnode, contrast, skull_strip, device, threads):
-    """Check, brain mask and N4 of one contrast; returns its (mask, n4) nodes."""
+    """Check, brain mask and N4 of one contrast; returns its (check, mask, n4) nodes."""
     from nipype.pipeline import engine
 
     from interfaces.brain import BrainMask, N4BiasFieldCorrection
@@ -125,7 +125,7 @@ def _add_contrast(workflow, inputnode, outputnode, contrast, skull_strip, device
         ]),
         (n4, outputnode, [("out_file", f"{c}_preproc")]),
     ])  # fmt: skip
-    return mask, n4
+    return check, mask, n4
 
 
 def _add_coregistration(workflow, outputnode, extracted, contrast, reference, random_seed):
@@ -141,7 +141,7 @@ def _add_coregistration(workflow, outputnode, extracted, contrast, reference, ra
         mem_gb=1.5,
         n_procs=1,
     )
-    (fixed_mask, fixed_n4), (mask, n4) = extracted[reference], extracted[contrast]
+    (_, fixed_mask, fixed_n4), (_, mask, n4) = extracted[reference], extracted[contrast]
     workflow.connect([
         (fixed_n4, to_ref, [("out_file", "fixed")]),
         (fixed_mask, to_ref, [("out_mask", "fixed_mask")]),
@@ -164,7 +164,7 @@ def _add_template(workflow, outputnode, nodes, reference, random_seed):
 
     from interfaces.registration import AffineToMNI
 
-    mask, n4 = nodes
+    check, mask, _ = nodes
     ref_to_mni = engine.Node(
         AffineToMNI(name=reference, random_seed=random_seed),
         name="ref_to_mni",
@@ -172,7 +172,8 @@ def _add_template(workflow, outputnode, nodes, reference, random_seed):
         n_procs=1,
     )
     workflow.connect([
-        (n4, ref_to_mni, [("out_file", "in_file")]),
+        # not the bias-corrected image: the two steps run side by side
+        (check, ref_to_mni, [("out_file", "in_file")]),
         (mask, ref_to_mni, [("out_mask", "mask_file")]),
         (ref_to_mni, outputnode, [(source, field) for field, source in TO_TEMPLATE]),
     ])  # fmt: skip

@@ -18,7 +18,7 @@ from bids_app.parser import parse_args
 VARIABLES = (
     "ANTS_RANDOM_SEED", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NO_ET", "NIPYPE_NO_ET", "MPLBACKEND",
-    "MPLCONFIGDIR", "TEMPLATEFLOW_HOME", "CUBLAS_WORKSPACE_CONFIG",
+    "MPLCONFIGDIR", "TEMPLATEFLOW_HOME", "CUBLAS_WORKSPACE_CONFIG", "GOMP_SPINCOUNT",
 )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_environment_forces_what_results_depend_on(bids, monkeypatch, tmp_path):
     assert found["ANTS_RANDOM_SEED"] == "5"
     assert found["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] == "1"
     assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"] == "2"
-    assert found["OPENBLAS_NUM_THREADS"] == "2"
+    assert (found["OPENBLAS_NUM_THREADS"], found["GOMP_SPINCOUNT"]) == ("2", "3000")
     assert (found["NO_ET"], found["NIPYPE_NO_ET"], found["MPLBACKEND"]) == ("1", "1", "svg")
     assert Path(found["TEMPLATEFLOW_HOME"]).parent == Path(found["MPLCONFIGDIR"]).parent
     assert Path(found["TEMPLATEFLOW_HOME"]).parent == tmp_path / "work"

@@ -1,3 +1,5 @@
+import copy
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -114,6 +116,24 @@ def test_another_head_is_flagged(phantom, tmp_path):
     ]
     quality = reg.quality(*small, np.eye(4))
     assert reg.alignment.coregistration_flag(*quality) != "ok"
+
+
+def test_even_takes_a_bias_field_out_of_the_brain_alone(phantom):
+    image, _, mask = phantom("even")
+    plain = reg.Head(image, mask, 3.0, masked=True)
+    x, y, _ = np.meshgrid(*[np.linspace(-1, 1, n) for n in plain.data.shape], indexing="ij")
+    field = np.exp(0.6 * x - 0.4 * y).astype(np.float32)
+    biased = copy.copy(plain)
+    biased.data = plain.data * field / field.max()
+
+    def ratio(head, other):
+        values = head.data[plain.mask] / np.maximum(other.data[plain.mask], 1e-3)
+        return values.std() / values.mean()
+
+    assert ratio(biased, plain) > 0.15
+    assert ratio(biased.even(), plain.even()) < 0.5 * ratio(biased, plain)
+    outside = ~plain.mask
+    assert np.array_equal(biased.even().data[outside], biased.data[outside])
 
 
 def test_template_is_found_without_importing_nilearn():

@@ -49,13 +49,37 @@ def verified_weights(name: str, card: dict, model_dir: Path | None = None) -> Pa
 
 def load_network(name: str, model_dir: Path | None = None, device: str = "cpu"):
     """Build the network of a card and load its weights: (network in evaluation mode, card)."""
-    import torch
-    from safetensors.torch import load_file
-
     from networks.architectures import build
 
     card = read_card(name, model_dir)
     path = verified_weights(name, card, model_dir)
     network = build(card["architecture"])
-    network.load_state_dict({k: v.to(torch.float32) for k, v in load_file(path).items()})
+    fill(network, path)
     return network.eval().to(device), card
+
+
+def fill(network, path: Path) -> None:
+    """Load the weights of a file into a network, in the network's precision.
+
+    Weights that a network lists under two names (MONAI's DynUNet) are in the file once. Raises
+    RuntimeError where file and network do not fit.
+    """
+    from safetensors.torch import load_model
+
+    load_model(network, path)
+
+
+def save(network, path: Path) -> None:
+    """Write the weights of a network in half precision, whole or not at all."""
+    import copy
+    import os
+
+    from safetensors.torch import save_model
+
+    half = copy.deepcopy(network).half()
+    for weights in half.parameters():
+        weights.data = weights.data.contiguous()
+    aside = path.with_suffix(".partial")
+    save_model(half, aside)
+    aside.chmod(0o644)  # safetensors writes for the owner only
+    os.replace(aside, path)

@@ -71,6 +71,7 @@ def gather_sources(options, plan, subjects, head_labels) -> list:
 def build_task(options):
     """The Task of the network named on the command line, and what its model card says of it."""
     from networks.architectures import build
+    from networks.weights import fill
     from training.loop import Task
     from training.networks import NETWORKS, Request
 
@@ -98,9 +99,7 @@ def build_task(options):
 
     network = build(architecture)
     if options.start_from:
-        from safetensors.torch import load_file
-
-        network.load_state_dict({k: v.float() for k, v in load_file(options.start_from).items()})
+        fill(network, options.start_from)
     pairs = [tuple(part.to(options.device) for part in exam[i]) for i in range(len(exam))]
     described = {
         "task": {"architecture": architecture, "input": plan.input},

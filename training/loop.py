@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from networks.weights import save
 from training.pictures import save_picture, volume_layers
 
 LOGGER = logging.getLogger("msmorph.train")
@@ -189,14 +190,8 @@ class Trainer:
         LOGGER.info("%s: step %s, %s s, rate %s, loss %s, validation %s", self.task.name, *row)
 
     def _export(self) -> Path:
-        from safetensors.torch import save_file
-
-        weights = {k: v.half().contiguous() for k, v in self.averaged.module.state_dict().items()}
         path = self.output / f"{self.task.name}.safetensors"
-        aside = path.with_suffix(".partial")
-        save_file(weights, aside)
-        aside.chmod(0o644)  # safetensors writes for the owner only
-        os.replace(aside, path)
+        save(self.averaged.module, path)
         return path
 
 

@@ -262,7 +262,8 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
             "T1w and intracranial volume are n/a."
         )
     if session.flair is None:
-        yield "No FLAIR image: thalamus volume on FLAIR is n/a."
+        lesions = "" if session.t2w else ", and so are brain lesions without a T2w either"
+        yield f"No FLAIR image: thalamus volume on FLAIR is n/a{lesions}."
     if session.t2w is None:
         yield "No T2w image."
     if session.cord and "cord" not in BUILT_TASKS:

@@ -14,6 +14,7 @@ from training.sources import (
     RealFiles,
     Source,
     Volume,
+    checked,
     find_real_files,
     real_source,
 )
@@ -52,8 +53,8 @@ def find_heads(bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | Non
         for contrast in CONTRASTS[:2]:
             path = files.image.with_name(f"{prefix}_{contrast}.nii.gz")
             if path.exists():
-                matrix = labels.transform(folder, prefix, contrast, "FLAIR")
-                source.images[contrast] = _volume(path, np.eye(4) if matrix is None else matrix)
+                given = labels.transform(folder, prefix, contrast, "FLAIR")
+                source.images[contrast] = _volume(path, checked(given, files.image, path, contrast))
         drawn = _drawn(lesions, folder, prefix)
         if drawn is None:
             source.unknown = _suspicious(source, files)

@@ -269,7 +269,7 @@ class LabelFiles:
                 matrix = (
                     np.eye(4) if space == suffix else self.transform(folder, prefix, "T1w", suffix)
                 )
-                return RealFiles(image, dsegs[0], _checked(matrix, image, dsegs[0], suffix))
+                return RealFiles(image, dsegs[0], checked(matrix, image, dsegs[0], "T1w"))
         return None
 
     def transform(self, folder: Path, prefix: str, moving: str, fixed: str) -> np.ndarray | None:
@@ -280,12 +280,17 @@ class LabelFiles:
         return read_itk_affine(files[0]) if files else None
 
 
-def _checked(matrix, image: Path, labels: Path, suffix: str) -> np.ndarray:
+def checked(matrix, fixed: Path, moving: Path, contrast: str) -> np.ndarray:
+    """The matrix (4x4) from a fixed image to a moving one, the identity where there is none.
+
+    ``contrast`` is that of the moving file's space. Raises ValueError where there is no matrix and
+    the two do not share a grid.
+    """
     if matrix is not None:
         return matrix
-    if nib.load(image).shape != nib.load(labels).shape:
+    if nib.load(fixed).shape != nib.load(moving).shape:
         raise ValueError(
-            f"{image} and its labels do not share a grid and no transform from T1w to {suffix} was"
+            f"{fixed} and {moving.name} do not share a grid and no transform from {contrast} was"
             " found; register them first"
         )
     return np.eye(4)

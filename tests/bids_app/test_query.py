@@ -122,7 +122,9 @@ def test_cord_images_stay_out_of_the_brain(skeleton):
 
 def test_missing_contrasts_are_said(skeleton):
     t1w, t2w, nothing = collect(skeleton(["sub-01_T1w", "sub-02_T2w", "sub-03_PDw"]))
-    assert t1w.notes == ("No FLAIR image: thalamus volume on FLAIR is n/a.", "No T2w image.")
+    lesions = "thalamus volume on FLAIR is n/a, and so are brain lesions without a T2w either."
+    assert t1w.notes == (f"No FLAIR image: {lesions}", "No T2w image.")
+    assert t2w.notes[1] == "No FLAIR image: thalamus volume on FLAIR is n/a."
     assert t2w.notes[0].startswith("No T1w image: the T2w image is the reference space, and ")
     assert nothing.notes == ("No anatomical image that can be used: nothing is measured.",)
 

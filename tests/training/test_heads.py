@@ -90,6 +90,16 @@ def test_labels_are_at_the_flair_s_points(dataset, head_labels):
         assert value_at(head.labels, place) == names[0], number
 
 
+def test_a_contrast_of_another_grid_needs_its_transform(dataset):
+    for path in (dataset / "xfm").rglob("*from-T2w_to-FLAIR*"):
+        path.unlink()
+    path = next((dataset / "bids").rglob("*_T2w.nii.gz"))
+    image = nib.load(path)
+    nib.Nifti1Image(np.array(image.dataobj)[:-1], image.affine).to_filename(path)
+    with pytest.raises(ValueError, match="no transform from T2w"):
+        find(dataset)
+
+
 def test_a_contrast_that_is_not_there_is_left_out(dataset):
     next((dataset / "bids").rglob("*_T2w.nii.gz")).unlink()
     assert set(find(dataset)[0].images) == {"FLAIR", "T1w"}

@@ -25,6 +25,8 @@ from bids_app.machine import (
 
 ALL_TASKS = ("thalamus", "lesions", "cord", "enhancement")
 BUILT_TASKS = ("thalamus", "lesions")
+#: Those whose shipped networks measure well enough to run unasked (docs/benchmarks.md).
+DEFAULT_TASKS = ("thalamus",)
 CONTRASTS = ("t1w", "flair", "t2w", "cord")
 LEVELS = ("participant", "group")
 SKULL_STRIP = ("auto", "skip", "force")
@@ -78,7 +80,7 @@ class Config:
     mem_gb: float = 0.0
     low_mem: bool = False
     use_plugin: Path | None = None
-    tasks: list[str] = field(default_factory=lambda: list(BUILT_TASKS))
+    tasks: list[str] = field(default_factory=lambda: list(DEFAULT_TASKS))
     device: str = "auto"
     model_dir: Path | None = None
     random_seed: int = 1

@@ -17,7 +17,8 @@ from typing import Any
 #: The tables, as the functions here and in ``tables`` know them.
 MORPH, LESIONS = "morph", "lesions"
 _FOLDER = Path(__file__).with_name("data")
-#: Entry in the file -> its name in a sidecar. Type only serves the writing of tables.
+#: Entry in the file -> its name in a sidecar. Type only serves the writing of tables,
+#: Task (where there is one) the report, which does not miss what nobody asked for.
 _SIDECAR_FIELDS = ("LongName", "Description", "Units", "Levels", "Source", "QualityControl")
 
 

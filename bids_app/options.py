@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_app import __version__
-from bids_app.config import ALL_TASKS, BUILT_TASKS, CONTRASTS, LESION_MODELS, SKULL_STRIP
+from bids_app.config import ALL_TASKS, CONTRASTS, DEFAULT_TASKS, LESION_MODELS, SKULL_STRIP
 
 QUERY = "Options for filtering BIDS queries"
 PERFORMANCE = "Options to handle performance"
@@ -181,7 +181,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         SUBSET, ("--tasks",), "tasks",
-        f"what to measure; this version has {', '.join(BUILT_TASKS)}", "all that are built",
+        "what to measure; 'lesions' needs weights of your own (--model-dir), 'cord' and "
+        "'enhancement' are not built in this version", " ".join(DEFAULT_TASKS),
         _several(choices=ALL_TASKS),
     ),
     Option(

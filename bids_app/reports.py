@@ -132,7 +132,7 @@ def _session(
         "notes": session.notes,
         "failures": own,
         "figures": find_figures(out_dir, session),
-        **_numbers(out_dir, session),
+        **_numbers(out_dir, session, config.tasks),
     }
 
 
@@ -147,8 +147,11 @@ def _below(path: Path, root: Path) -> str:
     return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _numbers(out_dir: Path, session: SessionInputs) -> dict[str, Any]:
-    """Return the measures, the absent ones, the quality flags, and why there are none."""
+def _numbers(out_dir: Path, session: SessionInputs, tasks: Sequence[str]) -> dict[str, Any]:
+    """Return the measures, the absent ones, the quality flags, and why there are none.
+
+    What belongs to a task that was not asked for is not absent.
+    """
     parts = [f"sub-{session.subject}", f"ses-{session.session}" if session.session else "", "anat"]
     path = out_dir.joinpath(*filter(None, parts)) / f"{session.prefix}_morph.tsv"
     content: dict[str, Any] = {"measures": [], "absent": [], "quality": [], "problem": ""}
@@ -164,6 +167,9 @@ def _numbers(out_dir: Path, session: SessionInputs) -> dict[str, Any]:
         if column in ("participant_id", "session_id"):
             continue
         value = row.get(column)
+        asked = dictionary.describe(column).get("Task") in (None, *tasks)
+        if value is None and not asked:
+            continue
         if value is None:
             content["absent"].append(dictionary.describe(column)["LongName"].rstrip("?"))
         elif dictionary.is_quality_control(column):

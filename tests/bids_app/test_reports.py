@@ -72,6 +72,15 @@ def test_numbers_flags_and_what_is_absent(config):
     assert ">sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz<" in page
 
 
+@pytest.mark.parametrize(("tasks", "said"), [(["thalamus"], False), (["lesions"], True)])
+def test_measures_of_a_task_not_asked_for_are_not_missed(config, tasks, said):
+    config.tasks = tasks
+    tables.write_morph_row({}, config.output_dir / "sub-01/ses-1/anat/sub-01_ses-1_morph.tsv")
+    page = write(config, [inputs(config)])
+    assert "Not measured (n/a): " in page
+    assert ("Periventricular lesions" in page) == said
+
+
 def test_broken_table_is_reported(config):
     path = config.output_dir / "sub-01/ses-1/anat/sub-01_ses-1_morph.tsv"
     tables.write_morph_row({}, path).write_text("")

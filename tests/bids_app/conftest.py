@@ -57,10 +57,11 @@ def session_graph(tmp_path: Path):
 
     It takes the images' entities by contrast and settings of Config.
     """
-    from bids_app.config import Config
+    from bids_app.config import BUILT_TASKS, Config
     from bids_app.outputs import init_single_session_wf
 
     def make(entities: dict[str, str], **settings):
+        settings.setdefault("tasks", list(BUILT_TASKS))
         config = Config(
             tmp_path / "bids", tmp_path / "out", "participant", work_dir=tmp_path / "work",
             **settings,

@@ -14,7 +14,10 @@ VERSIONS = {"nipype": "1.2", "python": "3.11", "antspyx": "0.6"}
 
 @pytest.fixture
 def config(tmp_path):
-    return Config(bids_dir=tmp_path, output_dir=tmp_path / "out", analysis_level="participant")
+    return Config(
+        bids_dir=tmp_path, output_dir=tmp_path / "out", analysis_level="participant",
+        tasks=["thalamus", "lesions"],
+    )  # fmt: skip
 
 
 def test_every_entry_is_complete():

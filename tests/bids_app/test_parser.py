@@ -56,7 +56,7 @@ def test_defaults(bids, monkeypatch):
     assert config.omp_nthreads == min(8, config.nprocs)
     assert config.mem_gb > 0
     assert config.work_dir == bids.parent / "work"
-    assert (config.tasks, config.device) == (["thalamus", "lesions"], "auto")
+    assert (config.tasks, config.device) == (["thalamus"], "auto")
     assert (config.lesion_model, config.lesion_filling, config.random_seed) == (
         "deepscan",
         False,

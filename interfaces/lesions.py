@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    SimpleInterface,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import File, SimpleInterface, TraitedSpec, traits
+
+from interfaces.segmentation import ModelInputSpec, describe_models
 
 CONTRASTS = ("flair", "t2w", "t1w")  # the first there is carries the lesions' grid
 NAMES = {"flair": "FLAIR", "t2w": "T2w", "t1w": "T1w"}
 MOST_CLIPPED = 0.01
 
 
-class _LesionsInputSpec(BaseInterfaceInputSpec):
+class _LesionsInputSpec(ModelInputSpec):
     flair = File(exists=True, desc="bias-corrected FLAIR")
     t2w = File(exists=True, desc="bias-corrected T2w")
     t1w = File(exists=True, desc="bias-corrected T1w")
@@ -29,11 +25,6 @@ class _LesionsInputSpec(BaseInterfaceInputSpec):
     lesion_model = traits.Enum("deepscan", "unet", usedefault=True, desc="as --lesion-model")
     fill_t1w = traits.Bool(False, usedefault=True, desc="also fill the lesions of the T1w")
     random_seed = traits.Int(1, usedefault=True, desc="seed of the filling's texture")
-    weights_sha256 = traits.List(traits.Str, desc="hashes of the weights: a change reruns the node")
-    model_dir = traits.Either(None, traits.Str, usedefault=True, nohash=True, desc="weights")
-    device = traits.Str("cpu", usedefault=True, nohash=True, desc="cpu or cuda[:n]")
-    num_threads = traits.Int(1, usedefault=True, nohash=True, desc="torch threads")
-    use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="asks MultiProc for a GPU")
 
 
 class _LesionsOutputSpec(TraitedSpec):
@@ -90,8 +81,6 @@ class LesionSegmentation(SimpleInterface):
         return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}
 
     def _describe(self, images, card, threshold) -> None:
-        from interfaces.segmentation import describe_models
-
         self._results["meta"] = {
             "Device": self._device,
             "Models": describe_models({card["name"]: card}),

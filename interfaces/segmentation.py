@@ -10,17 +10,22 @@ from nipype.interfaces.base import (
 )
 
 
-class NetworkInputSpec(BaseInterfaceInputSpec):
-    """An image with its brain mask, and what a network runs with."""
+class ModelInputSpec(BaseInterfaceInputSpec):
+    """What a network runs with."""
 
-    in_file = File(exists=True, mandatory=True, desc="bias-corrected image of the whole head")
-    brain_mask = File(exists=True, mandatory=True, desc="brain mask on the image's grid")
-    slice_thickness_mm = traits.Float(mandatory=True, desc="largest voxel size in mm")
     weights_sha256 = traits.List(traits.Str, desc="hashes of the weights: a change reruns the node")
     model_dir = traits.Either(None, traits.Str, usedefault=True, nohash=True, desc="weights")
     device = traits.Str("cpu", usedefault=True, nohash=True, desc="cpu or cuda[:n]")
     num_threads = traits.Int(1, usedefault=True, nohash=True, desc="torch threads")
     use_gpu = traits.Bool(False, usedefault=True, nohash=True, desc="asks MultiProc for a GPU")
+
+
+class NetworkInputSpec(ModelInputSpec):
+    """An image with its brain mask, and what a network runs with."""
+
+    in_file = File(exists=True, mandatory=True, desc="bias-corrected image of the whole head")
+    brain_mask = File(exists=True, mandatory=True, desc="brain mask on the image's grid")
+    slice_thickness_mm = traits.Float(mandatory=True, desc="largest voxel size in mm")
 
 
 class NetworkInterface(SimpleInterface):

@@ -167,11 +167,10 @@ def _numbers(out_dir: Path, session: SessionInputs, tasks: Sequence[str]) -> dic
         if column in ("participant_id", "session_id"):
             continue
         value = row.get(column)
-        asked = dictionary.describe(column).get("Task") in (None, *tasks)
-        if value is None and not asked:
-            continue
+        entry = dictionary.describe(column)
         if value is None:
-            content["absent"].append(dictionary.describe(column)["LongName"].rstrip("?"))
+            if entry.get("Task") in (None, *tasks):
+                content["absent"].append(entry["LongName"].rstrip("?"))
         elif dictionary.is_quality_control(column):
             content["quality"].append(_number(column, value))
         else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from nipype.interfaces.base import File, SimpleInterface, TraitedSpec, traits
+from nipype.interfaces.base import File, TraitedSpec, traits
 
-from interfaces.segmentation import ModelInputSpec, describe_models
+from interfaces.segmentation import ModelInputSpec, ModelInterface, describe_models
 
 CONTRASTS = ("flair", "t2w", "t1w")  # the first there is carries the lesions' grid
-NAMES = {"flair": "FLAIR", "t2w": "T2w", "t1w": "T1w"}
 MOST_CLIPPED = 0.01
 
 
@@ -41,7 +40,7 @@ class _LesionsOutputSpec(TraitedSpec):
     meta = traits.Dict(desc="sidecar: models, device, threshold, contrasts")
 
 
-class LesionSegmentation(SimpleInterface):
+class LesionSegmentation(ModelInterface):
     """Lesions, structures and their measures from whatever there is of FLAIR, T2w and T1w.
 
     FLAIR or T2w must be there. Contrasts whose registration is flagged are left out.
@@ -51,69 +50,51 @@ class LesionSegmentation(SimpleInterface):
     output_spec = _LesionsOutputSpec
 
     def _run_interface(self, runtime):
-        from pathlib import Path
-
-        from interfaces.brain import use_threads
-        from networks.device import resolve_device
-        from networks.memory import keep_freed_memory
-
-        keep_freed_memory()
-        use_threads(self.inputs.num_threads)
-        self._folder = Path(runtime.cwd)
-        self._device = resolve_device(self.inputs.device)
+        device = self._prepare()
         images = _Images(self.inputs)
-        found, card = self._segment(images)
-        self._describe(images, card, found.threshold)
-        self._save_first(images, found)
-        self._save_t1w(images, found)
+        found, card = self._segment(images, device)
+        self._results["meta"] = {
+            "Device": device,
+            "Models": describe_models({card["name"]: card}),
+            "Threshold": found.threshold,
+            "Contrasts": images.used,
+        }
+        self._save_first(runtime, images, found)
+        self._save_t1w(runtime, images, found)
         return runtime
 
-    def _segment(self, images):
+    def _segment(self, images, device):
         """Run the network and clean its lesion map."""
         from networks import lesions
         from networks.weights import load_network
 
         name = lesions.NAMES[self.inputs.lesion_model]
-        network, card = load_network(name, self.inputs.model_dir, self._device)
-        seen = lesions.segment_lesions(
-            images.contrasts(), images.brain(), network, card, self._device
-        )
+        network, card = load_network(name, self.inputs.model_dir, device)
+        seen = lesions.segment_lesions(images.contrasts(), images.brain(), network, card, device)
         return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}
 
-    def _describe(self, images, card, threshold) -> None:
-        self._results["meta"] = {
-            "Device": self._device,
-            "Models": describe_models({card["name"]: card}),
-            "Threshold": threshold,
-            "Contrasts": images.used,
-        }
-
-    def _save(self, trait: str, array, affine) -> None:
-        from interfaces.images import save_nifti
-
-        path = self._folder / f"{trait.removeprefix('out_')}.nii.gz"
-        self._results[trait] = save_nifti(array, affine, path)
-
-    def _save_first(self, images, found) -> None:
+    def _save_first(self, runtime, images, found) -> None:
         """Maps and measures on the grid of the FLAIR, else of the T2w."""
         import numpy as np
 
+        from networks.brain_classes import LESION
+
         first = images.first
         probability, uncertainty = found.lesion_maps(first.data.shape, first.affine)
-        structures = found.structures(first.data.shape, first.affine)
+        classes = found.structures(first.data.shape, first.affine)
+        structures = _freesurfer(classes)
         lesions, columns, rows = _measure(images, found, probability, uncertainty, structures)
-        classes = _classes_of(structures)
-        classes[lesions > 0] = 1
-        self._save("out_mask", (lesions > 0).astype(np.uint8), first.affine)
-        self._save("out_instances", lesions.astype(np.uint16), first.affine)
-        self._save("out_probseg", probability, first.affine)
-        self._save("out_dseg", classes, first.affine)
+        classes[lesions > 0] = LESION
+        self._save(runtime, "out_mask", (lesions > 0).astype(np.uint8), first.affine)
+        self._save(runtime, "out_instances", lesions.astype(np.uint16), first.affine)
+        self._save(runtime, "out_probseg", probability, first.affine)
+        self._save(runtime, "out_dseg", classes, first.affine)
         if uncertainty is not None:
-            self._save("out_uncertainty", uncertainty, first.affine)
+            self._save(runtime, "out_uncertainty", uncertainty, first.affine)
         self._results["measures"] = columns
         self._results["rows"] = rows
 
-    def _save_t1w(self, images, found) -> None:
+    def _save_t1w(self, runtime, images, found) -> None:
         """Lesions on the T1w's grid, where there is one that fits."""
         import numpy as np
 
@@ -127,8 +108,8 @@ class LesionSegmentation(SimpleInterface):
         probability, _ = found.lesion_maps(t1w.data.shape, t1w.affine, to_t1w)
         voxel_mm, voxel_mm3 = voxel_geometry(t1w.affine)
         mask = label_components(probability > found.threshold, voxel_mm3, MIN_LESION_MM3) > 0
-        self._save("out_t1w_mask", mask.astype(np.uint8), t1w.affine)
-        self._save("out_t1w_probseg", probability, t1w.affine)
+        self._save(runtime, "out_t1w_mask", mask.astype(np.uint8), t1w.affine)
+        self._save(runtime, "out_t1w_probseg", probability, t1w.affine)
         if self.inputs.fill_t1w:
             white = found.white_matter(t1w.data.shape, t1w.affine, to_t1w)
             generator = np.random.default_rng(self.inputs.random_seed)
@@ -136,7 +117,7 @@ class LesionSegmentation(SimpleInterface):
                 filled = fill_lesions(t1w.data, mask, white, voxel_mm, generator)
             except ValueError:  # no white matter at all: nothing can be filled
                 filled = t1w.data
-            self._save("out_filled", filled, t1w.affine)
+            self._save(runtime, "out_filled", filled, t1w.affine)
 
 
 class _Images:
@@ -151,6 +132,7 @@ class _Images:
         from networks.brain_classes import CONTRASTS as ALL_CONTRASTS
         from networks.lesions import Contrast
 
+        names = {name.lower(): name for name in ALL_CONTRASTS}
         there = [c for c in CONTRASTS if isdefined(getattr(inputs, c))]
         flags = {c: getattr(inputs, f"{c}_coreg_flag", "ok") for c in there}
         first = there[0]
@@ -166,9 +148,8 @@ class _Images:
             image = nib.load(getattr(inputs, contrast))
             data = image.get_fdata(dtype=np.float32)
             matrix = to_ref[contrast] @ self.first_to_ref
-            self._found.append(Contrast(NAMES[contrast], data, image.affine, matrix))
-        names = {contrast.name for contrast in self._found}
-        self.used = [name for name in ALL_CONTRASTS if name in names]
+            self._found.append(Contrast(names[contrast], data, image.affine, matrix))
+        self.used = [name for c, name in names.items() if c in (first, *fitting)]
         self._mask_file = inputs.brain_mask
         self.to_mni = None
         aligned = flags[first] == inputs.ref_to_mni_flag == "ok"
@@ -220,7 +201,7 @@ class _Cleaned:
 
         self._seen, self.threshold, self.clipped = seen, threshold, seen.clipped
         lesion = seen.likelihood[LESION]
-        structures = _likeliest(part for part in seen.likelihood)
+        structures = _freesurfer(_likeliest(seen.likelihood))
         kept = find_lesions(lesion > threshold, seen.affine, structures) > 0
         dropped = (lesion > threshold) & ~kept
         # with its blurred edge, or a coarser grid would bring some of it back
@@ -239,7 +220,7 @@ class _Cleaned:
         return found[0], (found[1] if len(maps) > 1 else None)
 
     def structures(self, shape, affine):
-        """FreeSurfer's numbers (left ones for both sides) of the likeliest structure."""
+        """Class (uint8) of the likeliest structure in every voxel of an image's grid."""
         from networks.geometry import mean_over_voxels
 
         return _likeliest(
@@ -249,48 +230,39 @@ class _Cleaned:
 
     def white_matter(self, shape, affine, to_image):
         """Mask of cerebral white matter on an image's grid."""
+        from networks.brain_classes import NUMBERS
         from networks.geometry import mean_over_voxels
 
-        part = self._seen.likelihood[3:4]
+        part = self._seen.likelihood[NUMBERS["cerebral_white_matter"], None]
         return mean_over_voxels(part, self._affine(to_image), shape, affine)[0] > 0.5
 
     def _affine(self, to_image):
         return self._seen.affine if to_image is None else to_image @ self._seen.affine
 
 
-def _labels() -> list[int]:
-    """FreeSurfer's number of every class, 0 for background."""
-    from networks.brain_classes import CLASSES
-
-    return [labels[0] if labels else 0 for _, labels in CLASSES]
-
-
 def _likeliest(parts):
-    """Label map (int16) of the likeliest class but lesion; ``parts`` are the classes' maps."""
+    """Class (uint8) whose map is the highest, lesion left out; ``parts`` are the classes' maps."""
     import numpy as np
 
     from networks.brain_classes import LESION
 
-    best = labels = None
-    for number, (part, label) in enumerate(zip(parts, _labels(), strict=True)):
+    best = classes = None
+    for number, part in enumerate(parts):
         if best is None:
-            best, labels = part.copy(), np.zeros(part.shape, np.int16)
+            best, classes = part.copy(), np.zeros(part.shape, np.uint8)
         elif number != LESION:
-            better = part > best
-            labels[better] = label
+            classes[part > best] = number
             np.maximum(best, part, out=best)
-    return labels
+    return classes
 
 
-def _classes_of(structures):
-    """Class numbers (uint8) of FreeSurfer's."""
+def _freesurfer(classes):
+    """FreeSurfer's numbers (int16) of classes, the left ones for both sides; background is 0."""
     import numpy as np
 
-    classes = np.zeros(structures.shape, np.uint8)
-    for number, label in enumerate(_labels()):
-        if label:
-            classes[structures == label] = number
-    return classes
+    from networks.brain_classes import CLASSES
+
+    return np.array([labels[0] if labels else 0 for _, labels in CLASSES], np.int16)[classes]
 
 
 def _measure(images, found, probability, uncertainty, structures):

@@ -28,7 +28,30 @@ class NetworkInputSpec(ModelInputSpec):
     slice_thickness_mm = traits.Float(mandatory=True, desc="largest voxel size in mm")
 
 
-class NetworkInterface(SimpleInterface):
+class ModelInterface(SimpleInterface):
+    """Runs a network in the node's folder and saves arrays there."""
+
+    def _prepare(self) -> str:
+        """Make this process ready for a network; returns the device as torch names it."""
+        from interfaces.brain import use_threads
+        from networks.device import resolve_device
+        from networks.memory import keep_freed_memory
+
+        keep_freed_memory()
+        use_threads(self.inputs.num_threads)
+        return resolve_device(self.inputs.device)
+
+    def _save(self, runtime, trait: str, array, affine) -> None:
+        """Save the array of an output, named after it."""
+        from pathlib import Path
+
+        from interfaces.images import save_nifti
+
+        path = Path(runtime.cwd) / f"{trait.removeprefix('out_')}.nii.gz"
+        self._results[trait] = save_nifti(array, affine, path)
+
+
+class NetworkInterface(ModelInterface):
     """Segments an image and measures the result; every array is saved on the image's grid."""
 
     input_spec = NetworkInputSpec
@@ -37,31 +60,22 @@ class NetworkInterface(SimpleInterface):
         """Return (output trait -> array (X, Y, Z), measures, sidecar).
 
         ``image`` is a NIfTI image, ``brain_centre_mm`` (3,) the centre of its brain mask in world
-        mm, ``device`` as torch names it.
+        mm, ``device`` as torch names it. Every interface of this kind has its own.
         """
         raise NotImplementedError
 
     def _run_interface(self, runtime):
-        from pathlib import Path
-
         import nibabel as nib
         import numpy as np
 
-        from interfaces.brain import use_threads
-        from interfaces.images import save_nifti
         from measures.thalamus import voxel_positions
-        from networks.device import resolve_device
-        from networks.memory import keep_freed_memory
 
-        keep_freed_memory()
-        use_threads(self.inputs.num_threads)
+        device = self._prepare()
         image, mask = nib.load(self.inputs.in_file), nib.load(self.inputs.brain_mask)
         centre = voxel_positions(np.asarray(mask.dataobj) > 0, image.affine).mean(0)
-        device = resolve_device(self.inputs.device)
         arrays, measures, meta = self._segment(image, centre, device)
         for trait, array in arrays.items():
-            path = Path(runtime.cwd) / f"{trait.removeprefix('out_')}.nii.gz"
-            self._results[trait] = save_nifti(array, image.affine, path)
+            self._save(runtime, trait, array, image.affine)
         self._results["measures"] = measures
         self._results["meta"] = {"Device": device} | meta
         return runtime

@@ -25,4 +25,6 @@ CLASSES = (
     ("choroid_plexus", (31, 63, 136, 137, 163, 164)),
     ("accumbens", (26, 58)),
 )
+#: Class name: number.
+NUMBERS = {name: number for number, (name, _) in enumerate(CLASSES)}
 CONTRASTS = ("T1w", "T2w", "FLAIR")

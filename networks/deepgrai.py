@@ -102,7 +102,7 @@ def _segment(data, affine, centre_mm, network, card, device):
     canvas_affine = canvas.affine(centre_mm, image_axes(affine))
     volume = normalise(resample_to_grid(data, affine, canvas, canvas_affine)).to(device)
     thalamus = mirrored_mean(
-        volume, network, grid.shape, overlap=0.6, activation=lambda logits: logits.sigmoid()
+        volume[None], network, grid.shape, overlap=0.6, activation=lambda logits: logits.sigmoid()
     )[0]
     return _keep_main_parts(thalamus.cpu().numpy()), canvas_affine
 

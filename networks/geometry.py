@@ -42,6 +42,17 @@ def image_axes(affine: np.ndarray) -> np.ndarray:
     return axes / np.linalg.norm(axes, axis=0)
 
 
+def brain_extent(brain: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (world mm) and size (mm, along the axes nearest to R, A, S) of a mask (X, Y, Z).
+
+    Both from the 1st and 99th percentile of its voxels, so that a spur of the mask counts little.
+    """
+    axes = image_axes(affine)
+    along = (np.argwhere(brain) @ affine[:3, :3].T + affine[:3, 3]) @ axes
+    low, high = np.percentile(along, (1, 99), axis=0)
+    return axes @ ((low + high) / 2), high - low
+
+
 def sample_volume(data, points, mode: str = "bilinear"):
     """Sample a volume at fractional voxel positions; zero outside.
 

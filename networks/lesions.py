@@ -16,10 +16,12 @@ from networks.brain_classes import CONTRASTS, LESION
 from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes, volume_of
 from networks.geometry import (
     InputGrid,
+    brain_extent,
     image_axes,
     normalise,
     resample_to_grid,
 )
+from networks.sliding import mirrored_mean
 
 NAMES = {"deepscan": "deepscan", "unet": "lesion-unet"}  # --lesion-model -> weight file
 CANVAS = InputGrid((160, 192, 160), (1.0, 1.0, 1.0))
@@ -87,15 +89,12 @@ def segment_lesions(contrasts: list[Contrast], mask, network, card, device="cpu"
 
 def _canvas(mask, affine):
     """Affine of the canvas about a brain mask, and the share of the mask that lies beyond it."""
-    axes = image_axes(affine)
-    places = np.argwhere(mask)
-    if not len(places):
+    if not mask.any():
         raise ValueError("the brain mask is empty")
-    world = places @ affine[:3, :3].T + affine[:3, 3]
-    along = world @ axes
-    low, high = np.percentile(along, (1, 99), axis=0)
-    canvas = CANVAS.affine(axes @ ((low + high) / 2), axes)
-    voxels = world @ np.linalg.inv(canvas)[:3, :3].T + np.linalg.inv(canvas)[:3, 3]
+    centre, _ = brain_extent(mask, affine)
+    canvas = CANVAS.affine(centre, image_axes(affine))
+    to_canvas = np.linalg.inv(canvas) @ affine
+    voxels = np.argwhere(mask) @ to_canvas[:3, :3].T + to_canvas[:3, 3]
     beyond = ((voxels < -0.5) | (voxels > np.array(CANVAS.shape) - 0.5)).any(1)
     return canvas, float(beyond.mean())
 
@@ -128,12 +127,4 @@ def _deepscan(volume, brain, network, card, batch: int = 4):
 
 def _unet(volume, brain, network, card):
     """Mean logits of the classes over the brain and its mirror: (17, X, Y, Z)."""
-    from monai.inferers import sliding_window_inference
-
-    def slide(head):
-        return sliding_window_inference(
-            head[None], tuple(card["input"]["shape"]), sw_batch_size=1, predictor=network,
-            overlap=0.25, mode="gaussian",
-        )[0]  # fmt: skip
-
-    return (slide(volume) + slide(volume.flip(1)).flip(1)) / 2
+    return mirrored_mean(volume, network, card["input"]["shape"], overlap=0.25)

@@ -72,7 +72,7 @@ def _slide(data, affine, canvas_affine, network, card, device) -> np.ndarray:
     """Class probabilities (4, X, Y, Z) on the canvas."""
     volume = normalise(resample_to_grid(data, affine, CANVAS, canvas_affine)).to(device)
     classes = mirrored_mean(
-        volume, network, card["input"]["shape"], overlap=0.25,
+        volume[None], network, card["input"]["shape"], overlap=0.25,
         activation=lambda logits: logits.softmax(0), mirrored_classes=MIRRORED_CLASSES,
     )  # fmt: skip
     return _keep_largest_head(classes[1:].cpu().numpy())

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from networks.brain_classes import CLASSES, CONTRASTS, LESION
 from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes
-from networks.geometry import InputGrid, normalise, sample_volume
-from training import randomness
+from networks.geometry import normalise, sample_volume
+from networks.lesions import CANVAS
 from training.deformation import View, random_view
 from training.joint_contrasts import implant, paint_all, scan, soft_lesions, strip
-from training.lesions import LesionShapes, implant_lesions
+from training.lesions import WHITE_MATTER, LesionShapes, implant_lesions
 from training.placement import PersonalLesions, can_hold_lesions, place_lesions
 from training.randomness import chance, whole_number
-from training.sampling import nearest_labels, positions
+from training.sampling import Sampler, label_table, nearest_labels, positions
 from training.sources import Source
 
-CANVAS = InputGrid((160, 192, 160), (1.0, 1.0, 1.0))
 VIEW = View(jitter_mm=(6.0, 6.0, 6.0), warp_mm=2.5, rotation_deg=14.0, scaling=0.10)
 IGNORED = 255
-WHITE = (2, 41)
 #: Which contrasts a sample keeps, and how often.
 PRESENT = (
     (("T1w", "T2w", "FLAIR"), 0.40),
@@ -35,10 +34,7 @@ PRESENT = (
 
 def class_table() -> torch.Tensor:
     """Class of every FreeSurfer label, long (1024,); 0 for what is not named."""
-    table = torch.zeros(1024, dtype=torch.long)
-    for number, (_, labels) in enumerate(CLASSES):
-        table[list(labels)] = number
-    return table
+    return label_table({number: labels for number, (_, labels) in enumerate(CLASSES)})
 
 
 @dataclass
@@ -55,13 +51,13 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     points = random_view(source, source.brain_box_mm[0], CANVAS, VIEW, generator)
     labels = nearest_labels(source.labels, points, shape)
     drawn, unknown = (_mask(part, points) for part in (source.lesions, source.unknown))
-    labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE[0], labels)
+    labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE_MATTER[0], labels)
     lesions = _new_lesions(labels, points, source, recipe, generator)
     if drawn is not None and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
     share = soft_lesions(lesions, generator)
     kept = _kept_contrasts(source, generator)
-    if source.images:
+    if source.is_real:
         images = {
             name: sample_volume(*positions(source.images[name], points, shape)).clamp(min=0)
             for name in kept
@@ -74,7 +70,7 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
         classes[unknown] = IGNORED
     classes[lesions if drawn is None else lesions | drawn] = LESION
     mask = strip(labels, generator)
-    return _scan_all(images, mask, generator, real=bool(source.images)), classes
+    return _scan_all(images, mask, generator, real=source.is_real), classes
 
 
 def _mask(volume, points):
@@ -101,7 +97,7 @@ def _kept_contrasts(source, generator) -> list[str]:
     """Contrasts of a sample: a user's data are not complete either."""
     often = torch.tensor([share for _, share in PRESENT])
     wanted = PRESENT[torch.multinomial(often, 1, generator=generator).item()][0]
-    return [name for name in wanted if not source.images or name in source.images] or ["FLAIR"]
+    return [name for name in wanted if not source.is_real or name in source.images] or ["FLAIR"]
 
 
 def _scan_all(images: dict, mask, generator, *, real: bool):
@@ -114,32 +110,16 @@ def _scan_all(images: dict, mask, generator, *, real: bool):
 
 
 @dataclass
-class BrainSampler(torch.utils.data.Dataset):
-    """Endless, indexable supply of samples; see training.sampling.Sampler.
+class BrainSampler(Sampler):
+    """Endless, indexable supply of a lesion network's samples; ``recipe`` is a BrainRecipe.
 
     ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain.
     """
 
-    sources: list[Source]
-    recipe: BrainRecipe
-    cut: object
-    seed: int
-    length: int
-    real_fraction: float = 0.4
-    start: int = 0
+    cut: Callable = None
 
-    def __post_init__(self):
-        self.real = [s for s in self.sources if s.images]
-        self.maps = [s for s in self.sources if not s.images]
-
-    def __len__(self):
-        return self.length
-
-    def __getitem__(self, index):
-        generator = randomness.seeded(self.seed, self.start + index)
-        use_real = bool(self.real) and (not self.maps or chance(generator, self.real_fraction))
-        pool = self.real if use_real else self.maps
-        source = pool[whole_number(generator, 0, len(pool))]
+    def draw(self, source: Source, generator):
+        """One sample of a source."""
         return self.cut(*draw_brain(source, self.recipe, generator), generator)
 
 

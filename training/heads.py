@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from networks.brain_classes import CLASSES, CONTRASTS, LESION
-from networks.geometry import antialias
+from networks.geometry import InputGrid, antialias, grid_points, sample_volume
 from training.sources import (
     LabelFiles,
     RealFiles,
@@ -87,13 +87,9 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
     """White matter that is bright on FLAIR, on the grid of the labels."""
     import torch
 
-    from networks.geometry import sample_volume
-
     labels = source.labels
-    index = torch.from_numpy(np.indices(labels.data.shape, dtype=np.float32)).movedim(0, -1)
     matrix = source.image.world_to_voxel @ np.linalg.inv(labels.world_to_voxel)
-    matrix = torch.as_tensor(matrix, dtype=torch.float32)
-    points = index @ matrix[:3, :3].T + matrix[:3, 3]
+    points = grid_points(InputGrid(labels.data.shape, (1.0, 1.0, 1.0)), matrix)
     flair = sample_volume(torch.from_numpy(source.image.data), points).numpy()
     white = labels.data == WHITE
     if not white.any():

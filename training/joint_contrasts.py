@@ -29,8 +29,7 @@ def soft_lesions(lesions, generator):
 def lesion_ratio(contrast: str, generator) -> float:
     """A lesion's intensity over that of white matter; never fainter than can be seen.
 
-    Drawn lesions of the kit's training subject have 1.21 to 1.41 on FLAIR (quartiles). Fainter ones
-    taught the network to find lesions where they usually lie, whether there is one or not.
+    Drawn lesions of the kit's training subject have 1.21 to 1.41 on FLAIR (quartiles).
     """
     mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
     value = mean + deviation * randn((), generator).item()

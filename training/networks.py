@@ -108,7 +108,7 @@ def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
         if device != "cpu":
             raise ValueError("samples of the lesion networks are made on the CPU; use --workers")
         return brain_sampling.BrainSampler(
-            found, recipe, cut, seed, length, real_fraction=real_fraction, start=start
+            found, recipe, seed, length, real_fraction, start, cut=cut
         )
 
     def read(options, labels, subjects):

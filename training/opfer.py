@@ -7,7 +7,7 @@ import torch
 from networks.geometry import InputGrid
 from training.acquisition import Protocol
 from training.deformation import View
-from training.sampling import Recipe, nearest_labels
+from training.sampling import Recipe, label_table, nearest_labels
 from training.sources import FIRST_EXTRACEREBRAL_LABEL
 
 # Paper, Fig. 1: patches of 160 voxels of 1 mm; four reductions, residual blocks.
@@ -34,11 +34,7 @@ PROTOCOL = Protocol(
 
 def class_table() -> torch.Tensor:
     """Class (0 to 4) of every label number, long (1024,)."""
-    table = torch.zeros(1024, dtype=torch.long)
-    table[1:FIRST_EXTRACEREBRAL_LABEL] = 4
-    for number, labels in CLASS_LABELS.items():
-        table[list(labels)] = number
-    return table
+    return label_table({4: tuple(range(1, FIRST_EXTRACEREBRAL_LABEL)), **CLASS_LABELS})
 
 
 def recipe(patch: int | None = None, lesions=None) -> Recipe:

@@ -9,11 +9,11 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from networks.geometry import image_axes, sample_volume
+from networks.geometry import brain_extent, image_axes, sample_volume
 from training.deformation import random_affine, transform
 from training.randomness import uniform, whole_number
 from training.sampling import positions
-from training.sources import Volume, brain_extent
+from training.sources import Volume
 
 # Cerebral and cerebellar white matter, brain stem, ventral diencephalon, corpus callosum.
 CAN_HOLD_LESIONS = (2, 41, 7, 46, 16, 28, 60, 25, 57, 77, 251, 252, 253, 254, 255)

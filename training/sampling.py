@@ -54,8 +54,8 @@ class Sampler(torch.utils.data.Dataset):
     device: str = "cpu"
 
     def __post_init__(self):
-        self.real = [s for s in self.sources if s.image is not None]
-        self.maps = [s for s in self.sources if s.image is None]
+        self.real = [s for s in self.sources if s.is_real]
+        self.maps = [s for s in self.sources if not s.is_real]
 
     def __len__(self):
         return self.length
@@ -64,7 +64,11 @@ class Sampler(torch.utils.data.Dataset):
         generator = randomness.seeded(self.seed, self.start + index, self.device)
         use_real = bool(self.real) and (not self.maps or chance(generator, self.real_fraction))
         pool = self.real if use_real else self.maps
-        return draw(pool[whole_number(generator, 0, len(pool))], self.recipe, generator)
+        return self.draw(pool[whole_number(generator, 0, len(pool))], generator)
+
+    def draw(self, source: Source, generator):
+        """One sample of a source."""
+        return draw(source, self.recipe, generator)
 
 
 def draw(source: Source, recipe: Recipe, generator):
@@ -72,7 +76,7 @@ def draw(source: Source, recipe: Recipe, generator):
     grid, protocol = recipe.grid, recipe.protocol
     points = random_view(source, recipe.centre(source), grid, recipe.view, generator)
     target = recipe.target(source, points)
-    real = source.image is not None
+    real = source.is_real
     if real:
         image = sample_volume(*positions(source.image, points, grid.shape)).clamp(min=0)
     else:
@@ -89,6 +93,14 @@ def positions(volume, points, shape):
     matrix = torch.as_tensor(volume.world_to_voxel, dtype=torch.float32, device=points.device)
     voxels = transform(matrix[:3, :3], points) + matrix[:3, 3][:, None, None, None]
     return volume.on(points.device), resize(voxels, shape).movedim(0, -1)
+
+
+def label_table(classes: dict[int, tuple[int, ...]]) -> torch.Tensor:
+    """Class of every label number, long (1024,), from the labels of each class; 0 for the rest."""
+    table = torch.zeros(1024, dtype=torch.long)
+    for number, labels in classes.items():
+        table[list(labels)] = number
+    return table
 
 
 def nearest_labels(volume, points, shape):

@@ -9,7 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from networks.geometry import antialias, image_axes
+from networks.geometry import antialias, brain_extent, image_axes
 
 THALAMUS_LABELS = (10, 49)  # FreeSurfer's numbers, left and right
 FIRST_EXTRACEREBRAL_LABEL = 165
@@ -56,6 +56,11 @@ class Source:
     lesions: Volume | None = None
     unknown: Volume | None = None
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it has images, and is no label map to synthesise from."""
+        return self.image is not None or bool(self.images)
+
 
 def _side_masks(labels: np.ndarray, path: Path) -> list[np.ndarray]:
     """Masks of the left and the right thalamus; ValueError when the map lacks one."""
@@ -84,17 +89,6 @@ def _crop(data: np.ndarray, affine: np.ndarray, centre_mm, half_mm: float):
 def is_brain(labels):
     """Where a label map (array or tensor) shows brain or ventricle, without the CSF around it."""
     return (labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL) & (labels != 24)
-
-
-def brain_extent(brain: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre (world mm) and size (mm, along the axes nearest to R, A, S) of a mask (X, Y, Z).
-
-    Both from the 1st and 99th percentile of its voxels, so that a spur of the mask counts little.
-    """
-    axes = image_axes(affine)
-    along = (np.argwhere(brain) @ affine[:3, :3].T + affine[:3, 3]) @ axes
-    low, high = np.percentile(along, (1, 99), axis=0)
-    return axes @ ((low + high) / 2), high - low
 
 
 def _moved(box, matrix):

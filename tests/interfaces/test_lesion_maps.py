@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interfaces.lesions import _Cleaned
+from interfaces.lesions import _Cleaned, _freesurfer
 from networks.brain_classes import CLASSES
 from networks.lesions import LesionMap
 
@@ -60,7 +60,7 @@ def test_nor_does_it_come_back_on_a_coarser_grid(cleaned, step):
 
 
 def test_structures_are_those_below_the_lesions(cleaned):
-    structures = cleaned.structures(SHAPE, np.eye(4))
+    structures = _freesurfer(cleaned.structures(SHAPE, np.eye(4)))
     assert (structures[PLEXUS] == 31).all()
     assert (structures[RIGHT] == 2).all()
     assert structures.dtype == np.int16

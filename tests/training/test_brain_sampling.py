@@ -221,7 +221,7 @@ def sampler(sources, **settings):
     def cut(contrasts, classes, generator):
         return contrasts, classes
 
-    return BrainSampler(sources, NOTHING, cut, 3, 6, **settings)
+    return BrainSampler(sources, NOTHING, 3, 6, cut=cut, **settings)
 
 
 def test_a_sample_depends_on_its_index_only(map_source):

@@ -11,8 +11,16 @@ from networks.brain_classes import CLASSES, CONTRASTS, LESION
 from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes
 from networks.geometry import normalise, sample_volume
 from networks.lesions import CANVAS
+from training import randomness
 from training.deformation import View, random_view
-from training.joint_contrasts import implant, paint_all, scan, soft_lesions, strip
+from training.joint_contrasts import (
+    implant,
+    paint_all,
+    scan,
+    soft_lesions,
+    strip,
+    uneven_white_matter,
+)
 from training.lesions import WHITE_MATTER, LesionShapes, implant_lesions
 from training.placement import PersonalLesions, can_hold_lesions, place_lesions
 from training.randomness import chance, whole_number
@@ -21,6 +29,7 @@ from training.sources import Source
 
 VIEW = View(jitter_mm=(6.0, 6.0, 6.0), warp_mm=2.5, rotation_deg=14.0, scaling=0.10)
 IGNORED = 255
+CUTS = 2
 #: Which contrasts a sample keeps, and how often.
 PRESENT = (
     (("T1w", "T2w", "FLAIR"), 0.40),
@@ -56,15 +65,17 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     if drawn is not None and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
     share = soft_lesions(lesions, generator)
+    bright = uneven_white_matter(labels, generator)
     kept = _kept_contrasts(source, generator)
     if source.is_real:
         images = {
             name: sample_volume(*positions(source.images[name], points, shape)).clamp(min=0)
             for name in kept
         }
-        images = implant(images, share, generator)
+        bright = bright * chance(generator, 0.3)  # real white matter is uneven by itself
+        images = implant(images, share, bright, generator)
     else:
-        images = paint_all(kept, labels, share, generator)
+        images = paint_all(kept, labels, share, bright, generator)
     classes = class_table()[labels]
     if unknown is not None:
         classes[unknown] = IGNORED
@@ -113,14 +124,24 @@ def _scan_all(images: dict, mask, generator, *, real: bool):
 class BrainSampler(Sampler):
     """Endless, indexable supply of a lesion network's samples; ``recipe`` is a BrainRecipe.
 
-    ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain.
+    ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain. Every brain
+    is cut ``CUTS`` times in a row, as drawing one costs a CPU about as much as learning from it.
     """
 
     cut: Callable = None
 
-    def draw(self, source: Source, generator):
-        """One sample of a source."""
-        return self.cut(*draw_brain(source, self.recipe, generator), generator)
+    def __post_init__(self):
+        super().__post_init__()
+        self._number, self._brain = None, None
+
+    def __getitem__(self, index):
+        place = self.start + index
+        number = place // CUTS
+        if number != self._number:
+            generator = randomness.seeded(self.seed, number, self.device)
+            self._brain = draw_brain(self.choose(generator), self.recipe, generator)
+            self._number = number
+        return self.cut(*self._brain, randomness.seeded(self.seed + 1, place, self.device))
 
 
 def cut_stacks(contrasts, classes, generator, count: int = 8):

@@ -8,10 +8,11 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
+from scipy import ndimage
 
 from networks.geometry import brain_extent, image_axes, sample_volume
 from training.deformation import random_affine, transform
-from training.randomness import uniform, whole_number
+from training.randomness import chance, rand, uniform, whole_number
 from training.sampling import positions
 from training.sources import Volume
 
@@ -21,10 +22,14 @@ CAN_HOLD_LESIONS = (2, 41, 7, 46, 16, 28, 60, 25, 57, 77, 251, 252, 253, 254, 25
 
 @dataclass
 class PersonalLesions:
-    """All lesions of one person, with the place and size (mm) of the brain they lie in."""
+    """All lesions of one person, with the place and size (mm) of the brain they lie in.
+
+    ``numbered`` holds the number of the lesion in every voxel, from 1 to ``count``.
+    """
 
     name: str
-    mask: Volume
+    numbered: Volume
+    count: int
     axes: np.ndarray
     brain_centre_mm: np.ndarray
     brain_size_mm: np.ndarray
@@ -41,10 +46,10 @@ def read_personal_lesions(lesion_masks: list[Path]) -> list[PersonalLesions]:
         lesions = nib.as_closest_canonical(nib.load(path))
         brain = nib.as_closest_canonical(nib.load(brain_path))
         centre, size = brain_extent(np.asarray(brain.dataobj) > 0, brain.affine)
-        mask = (np.asarray(lesions.dataobj) > 0).astype(np.float32)
-        volume = Volume(mask, np.linalg.inv(lesions.affine))
+        numbered, count = ndimage.label(np.asarray(lesions.dataobj) > 0, np.ones((3, 3, 3)))
+        volume = Volume(numbered.astype(np.float32), np.linalg.inv(lesions.affine))
         axes = image_axes(lesions.affine)
-        found.append(PersonalLesions(path.name.split("_")[0], volume, axes, centre, size))
+        found.append(PersonalLesions(path.name.split("_")[0], volume, count, axes, centre, size))
     return found
 
 
@@ -54,7 +59,8 @@ def place_lesions(labels, points, source, people: list[PersonalLesions], generat
     ``labels`` (X, Y, Z, long) are the head's on the network's grid, ``points`` the world mm of the
     source for a coarse lattice of it (see random_view). Brains are matched by centre and size, then
     the lesions are moved a little, turned, scaled and at times mirrored, so that no two heads have
-    the same ones.
+    the same ones. Half of the time only some of them are taken: the people lent have 10 to 50 mL,
+    most patients less.
     """
     person = people[whole_number(generator, 0, len(people))]
 
@@ -70,8 +76,18 @@ def place_lesions(labels, points, source, people: list[PersonalLesions], generat
     local = transform(turn @ scale, local) + shift[:, None, None, None]
     world = transform(tensor(person.axes), local)
     world = world + tensor(person.brain_centre_mm)[:, None, None, None]
-    lesions = sample_volume(*positions(person.mask, world, labels.shape)) > 0.5
+    numbered, voxels = positions(person.numbered, world, labels.shape)
+    mask = _some_lesions(numbered.long(), person.count, generator)
+    lesions = sample_volume(mask, voxels) > 0.5
     return lesions & can_hold_lesions(labels)
+
+
+def _some_lesions(numbered, count: int, generator):
+    """Mask (float) of all of a person's lesions, or of a random part of them."""
+    share = uniform(generator, 0, 1) ** 2 if chance(generator, 0.5) else 1.0
+    kept = rand(count + 1, generator) < share
+    kept[0] = False
+    return kept[numbered].float()
 
 
 def can_hold_lesions(labels):

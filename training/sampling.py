@@ -62,9 +62,13 @@ class Sampler(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         generator = randomness.seeded(self.seed, self.start + index, self.device)
+        return self.draw(self.choose(generator), generator)
+
+    def choose(self, generator) -> Source:
+        """A source: a real one with probability ``real_fraction``, where there are both kinds."""
         use_real = bool(self.real) and (not self.maps or chance(generator, self.real_fraction))
         pool = self.real if use_real else self.maps
-        return self.draw(pool[whole_number(generator, 0, len(pool))], generator)
+        return pool[whole_number(generator, 0, len(pool))]
 
     def draw(self, source: Source, generator):
         """One sample of a source."""

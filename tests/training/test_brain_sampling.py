@@ -21,7 +21,7 @@ from training.brain_sampling import (
 )
 from training.deformation import View
 from training.joint_contrasts import grow
-from training.randomness import seeded
+from training.randomness import seeded, whole_number
 from training.sources import Volume, label_source
 
 pytestmark = pytest.mark.usefixtures("small_canvas")
@@ -217,19 +217,30 @@ def test_a_head_without_the_wanted_contrast_shows_its_flair(real_source, monkeyp
     assert [bool(one.any()) for one in contrasts] == [False, False, True]
 
 
-def sampler(sources, **settings):
-    def cut(contrasts, classes, generator):
-        return contrasts, classes
+def whole_brain(contrasts, classes, _generator):
+    return contrasts, classes
 
+
+def sampler(sources, cut=whole_brain, **settings):
     return BrainSampler(sources, NOTHING, 3, 6, cut=cut, **settings)
 
 
 def test_a_sample_depends_on_its_index_only(map_source):
-    whole, resumed = sampler([map_source]), sampler([map_source], start=4)
+    whole, resumed = sampler([map_source]), sampler([map_source], start=3)
     assert len(whole) == 6
-    for one, same in zip(whole[5], resumed[1], strict=True):
-        assert torch.equal(one, same)
-    assert not torch.equal(whole[4][0], whole[5][0])
+    for n in (0, 1, 2):
+        for one, same in zip(whole[3 + n], resumed[n], strict=True):
+            assert torch.equal(one, same)
+    assert not torch.equal(whole[3][0], whole[4][0])
+
+
+def test_a_brain_is_cut_twice_each_time_elsewhere(map_source):
+    def chosen(contrasts, _classes, generator):
+        return contrasts, whole_number(generator, 0, 10**6)
+
+    found = sampler([map_source], cut=chosen)
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] != found[1][1]
 
 
 @pytest.mark.parametrize(("fraction", "wanted"), [(0.0, {True}), (1.0, {False}), (0.5, {0, 1})])

@@ -6,11 +6,20 @@ import torch
 from scipy import ndimage
 
 from training import joint_contrasts
-from training.joint_contrasts import grow, implant, lesion_ratio, paint_all, soft_lesions, strip
+from training.joint_contrasts import (
+    grow,
+    implant,
+    lesion_ratio,
+    paint_all,
+    soft_lesions,
+    strip,
+    uneven_white_matter,
+)
 from training.randomness import seeded
 
 SHAPE = (32, 36, 30)
 CONTRASTS = ("T1w", "T2w", "FLAIR")
+EVEN = torch.zeros(SHAPE)
 SEEDS = pytest.mark.parametrize("seed", range(4))
 
 
@@ -80,7 +89,7 @@ def test_lesions_can_be_seen(name):
 
 @SEEDS
 def test_lesions_are_bright_on_flair_and_t2w_and_dark_on_t1w(labels, lesions, seed):
-    images = paint_all(CONTRASTS, labels, lesions.float(), seeded(seed, 0))
+    images = paint_all(CONTRASTS, labels, lesions.float(), EVEN, seeded(seed, 0))
     assert tuple(images) == CONTRASTS
     white = (labels == 2) & ~lesions & ~grow(labels == 4, 1)
     for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
@@ -91,7 +100,7 @@ def test_lesions_are_bright_on_flair_and_t2w_and_dark_on_t1w(labels, lesions, se
 
 def test_half_a_lesion_is_half_as_bright(labels, lesions):
     none, half, whole = (
-        paint_all(["FLAIR"], labels, amount * lesions.float(), seeded(1, 0))["FLAIR"]
+        paint_all(["FLAIR"], labels, amount * lesions.float(), EVEN, seeded(1, 0))["FLAIR"]
         for amount in (0, 0.5, 1)
     )
     assert torch.allclose(half, (none + whole) / 2, atol=1e-5)
@@ -105,7 +114,7 @@ def test_bright_rims_of_ventricles_are_painted_on_flair_and_t2w_only(labels, mon
     images, plain = {}, {}
     for strength, kept in ((True, images), (False, plain)):
         monkeypatch.setattr(joint_contrasts, "chance", lambda _, p, on=strength: on and p == 0.6)
-        kept |= paint_all(CONTRASTS, labels, torch.zeros(SHAPE), seeded(2, 0))
+        kept |= paint_all(CONTRASTS, labels, torch.zeros(SHAPE), EVEN, seeded(2, 0))
     # the generators part ways: compare the rim with the white matter of its own image
     for name in CONTRASTS:
         far = (labels == 2) & ~grow(ventricle, 2)
@@ -113,12 +122,40 @@ def test_bright_rims_of_ventricles_are_painted_on_flair_and_t2w_only(labels, mon
         assert (gain[0] - gain[1] > 0.01) == (name != "T1w"), name
 
 
+def test_white_matter_alone_is_uneven_and_most_beside_ventricles(labels):
+    ventricle = labels == 4
+    near = grow(ventricle, 1) & (labels == 2)
+    far = (labels == 2) & ~grow(ventricle, 5)
+    fields = torch.stack([uneven_white_matter(labels, seeded(seed, 0)) for seed in range(20)])
+    assert (fields[:, labels != 2] == 0).all()
+    assert fields.min() == 0
+    assert fields.max() <= 0.25
+    assert fields[:, near].mean() > 1.5 * fields[:, far].mean() > 0
+    assert fields[:, far].std() > 0.01
+
+
+@pytest.mark.parametrize("painted", [True, False])
+def test_unevenness_is_seen_in_all_contrasts_as_lesions_are(labels, painted):
+    bright = torch.where(labels == 2, 0.2, 0.0)
+    nothing = torch.zeros(SHAPE)
+    real = {name: torch.ones(SHAPE) for name in CONTRASTS}
+    pair = []
+    for field in (bright, EVEN):
+        if painted:
+            pair.append(paint_all(CONTRASTS, labels, nothing, field, seeded(1, 0)))
+        else:
+            pair.append(implant(real, nothing, field, seeded(1, 0)))
+    ratios = [(pair[0][name] / pair[1][name])[labels == 2].median() for name in CONTRASTS]
+    assert ratios == pytest.approx([0.93, 1.3, 1.2], abs=0.02)
+    assert torch.equal(pair[0]["FLAIR"][labels == 4], pair[1]["FLAIR"][labels == 4])
+
+
 @SEEDS
 def test_implanted_lesions_keep_all_around_and_the_texture_inside(lesions, seed):
     texture = torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed)) + 1
     real = {name: texture.clone() for name in CONTRASTS}
     share = soft_lesions(lesions, seeded(seed, 1))
-    images = implant(real, share, seeded(seed, 2))
+    images = implant(real, share, EVEN, seeded(seed, 2))
     for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
         image = images[name]
         assert torch.equal(image[share == 0], texture[share == 0])

@@ -7,6 +7,7 @@ from networks.brain_classes import CLASSES, LESION
 from training.brain_sampling import IGNORED
 from training.lesion_networks import (
     LABEL_FLIP_WEIGHT,
+    LESION_DICE_WEIGHT,
     dice_and_cross_entropy,
     found_classes,
     label_flip_loss,
@@ -123,7 +124,7 @@ def test_the_flip_learns_from_errors_only():
     assert torch.allclose(logits.grad[:, 1], wanted, atol=1e-6)
 
 
-def test_dice_and_cross_entropy_are_those_of_monai_and_lesion_counts_once_more():
+def test_dice_and_cross_entropy_are_those_of_monai_and_lesion_counts_more():
     from monai.losses import DiceCELoss
 
     monai = DiceCELoss(
@@ -135,7 +136,7 @@ def test_dice_and_cross_entropy_are_those_of_monai_and_lesion_counts_once_more()
     probability, is_lesion = logits.softmax(1)[:, LESION], target == LESION
     shared = 2 * probability[is_lesion].sum() + 1
     lesion = 1 - shared / (probability.sum() + is_lesion.sum() + 1)
-    wanted = monai(logits, target[:, None]) + lesion
+    wanted = monai(logits, target[:, None]) + LESION_DICE_WEIGHT * lesion
     assert ours == pytest.approx(wanted.item(), rel=1e-5)
 
 

@@ -4,8 +4,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from training import placement
 from training.placement import (
     CAN_HOLD_LESIONS,
     PersonalLesions,
@@ -34,7 +36,7 @@ def person():
     affine[:3, 3] = centre - axes @ [50, 60, 50]
     offset = np.moveaxis(np.indices((101, 121, 101)), 0, -1) - [50, 60, 50] - OFFSET
     ball = np.float32((offset**2).sum(-1) < 7**2)
-    return PersonalLesions("sub-1", Volume(ball, np.linalg.inv(affine)), axes, centre, SIZE)
+    return PersonalLesions("sub-1", Volume(ball, np.linalg.inv(affine)), 1, axes, centre, SIZE)
 
 
 def head(scale):
@@ -55,6 +57,13 @@ def centroid(mask):
     return (mask.nonzero().float().mean(0).numpy() - (np.array(SHAPE) - 1) / 2) * 2
 
 
+@pytest.fixture
+def all_lesions(monkeypatch):
+    """Nobody's lesions are thinned out."""
+    monkeypatch.setattr(placement, "chance", lambda *_: False)
+
+
+@pytest.mark.usefixtures("all_lesions")
 @pytest.mark.parametrize("scale", [(1, 1, 1), (0.8, 1.2, 0.7)])
 def test_lesions_land_at_the_corresponding_place(person, scale):
     source, points = head(np.array(scale))
@@ -75,6 +84,7 @@ def test_lesions_land_at_the_corresponding_place(person, scale):
     assert np.std(places, axis=0).min() > 0.5
 
 
+@pytest.mark.usefixtures("all_lesions")
 def test_only_tissue_that_can_hold_lesions_does(person):
     source, points = head(np.ones(3))
     free = place_lesions(torch.full(SHAPE, 2), points, source, [person], seeded(3, 0))
@@ -87,15 +97,35 @@ def test_only_tissue_that_can_hold_lesions_does(person):
 
 def test_one_of_the_people_is_chosen(person):
     source, points = head(np.ones(3))
-    empty = PersonalLesions(
-        "sub-2", Volume(np.zeros((9, 9, 9), np.float32), np.eye(4)), np.eye(3), np.zeros(3), SIZE
-    )
+    nothing = Volume(np.zeros((9, 9, 9), np.float32), np.eye(4))
+    empty = PersonalLesions("sub-2", nothing, 0, np.eye(3), np.zeros(3), SIZE)
     found = [
         place_lesions(torch.full(SHAPE, 2), points, source, [person, empty], seeded(s, 0)).any()
         for s in range(12)
     ]
     assert any(found)
     assert not all(found)
+
+
+def test_half_of_the_time_whole_lesions_are_left_out():
+    axes, centre = np.eye(3), np.zeros(3)
+    numbered = np.zeros((101, 121, 101), np.float32)
+    for n in range(40):
+        x, y, z = 20 + 12 * (n % 5), 30 + 16 * (n // 5 % 4), 30 + 30 * (n // 20)
+        numbered[x : x + 5, y : y + 5, z : z + 5] = n + 1
+    affine = np.eye(4)
+    affine[:3, 3] = (-50, -60, -50)
+    person = PersonalLesions(
+        "sub-1", Volume(numbered, np.linalg.inv(affine)), 40, axes, centre, SIZE
+    )
+    source, points = head(np.ones(3))
+    counts = []
+    for seed in range(24):
+        lesions = place_lesions(torch.full(SHAPE, 2), points, source, [person], seeded(seed, 0))
+        counts.append(ndimage.label(lesions.numpy())[1])
+    assert 5 < counts.count(40) < 19
+    assert min(counts) < 12
+    assert any(12 <= count < 36 for count in counts)
 
 
 def test_white_matter_and_stem_can_hold_lesions():
@@ -124,9 +154,9 @@ def test_masks_are_read_with_the_brain_they_lie_in(tmp_path):
     assert np.allclose(person.brain_centre_mm, (20, 10, 15))
     assert np.allclose(person.brain_size_mm, (60, 80, 60))
     assert np.allclose(person.axes, np.eye(3))
-    voxel = person.mask.world_to_voxel @ affine @ [10, 20, 15, 1]
-    assert person.mask.data[tuple(np.round(voxel[:3]).astype(int))] == 1
-    assert person.mask.data.sum() == 1
+    voxel = person.numbered.world_to_voxel @ affine @ [10, 20, 15, 1]
+    assert person.numbered.data[tuple(np.round(voxel[:3]).astype(int))] == 1
+    assert person.numbered.data.sum() == person.count == 1
 
 
 def test_a_mask_without_its_brain_is_refused(tmp_path):

@@ -9,6 +9,10 @@ from bids_app.query import BRAIN
 from interfaces.drawing import PALETTE
 from interfaces.figures import MaskMosaic
 from interfaces.measures import SaveRows
+from networks.brain_classes import NUMBERS
+from workflows.branch import lesion_contrast
+
+SHOWN = ("lateral_ventricle", "thalamus", "cerebellum", "brain_stem")
 
 
 def connect_lesions(outputs) -> None:
@@ -17,7 +21,7 @@ def connect_lesions(outputs) -> None:
     The main grid is the FLAIR's, else the T2w's; where there is a T1w, lesions are given on its
     grid too, since most tools that take lesion masks want them there.
     """
-    first = "flair" if "flair" in outputs.images else "t2w"
+    first = lesion_contrast(outputs.images)
     branch = outputs.workflow.get_node("lesions_wf")
     model = outputs.config.lesion_model
     _masks(outputs, branch, first, model)
@@ -30,49 +34,46 @@ def connect_lesions(outputs) -> None:
 
 def _add(outputs, branch, name: str, contrast: str, field: str, **entities) -> None:
     """One image on a contrast's grid; nothing is written where the network has no such map."""
-    origin = {
-        "space": BRAIN[contrast],
-        "SpatialReference": outputs.uri(contrast),
-        "Sources": [outputs.uri(c) for c in outputs.images],
-        "RandomSeed": outputs.config.random_seed,
-    }
     sink = outputs.sink(
         f"ds_lesions_{name}", contrast, branch, f"outputnode.{field}", image=True, optional=True,
-        **origin, **entities,
+        Sources=[outputs.uri(c) for c in outputs.images],
+        RandomSeed=outputs.config.random_seed, **entities,
     )  # fmt: skip
     outputs.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
 
 
+def _add_map(outputs, branch, name: str, contrast: str, field: str, **entities) -> None:
+    """A mask, a probability or labels: what is said to lie on a contrast's grid."""
+    space = {"space": BRAIN[contrast], "SpatialReference": outputs.uri(contrast)}
+    _add(outputs, branch, name, contrast, field, **space, **entities)
+
+
 def _masks(outputs, branch, first: str, model: str) -> None:
     lesion = {"label": "L", "desc": model}
-    _add(outputs, branch, "mask", first, "mask", suffix="mask", Type="Lesion", **lesion)
-    _add(outputs, branch, "probseg", first, "lesion_probseg", suffix="probseg", **lesion)
+    _add_map(outputs, branch, "mask", first, "mask", suffix="mask", Type="Lesion", **lesion)
+    _add_map(outputs, branch, "probseg", first, "lesion_probseg", suffix="probseg", **lesion)
     if model == "deepscan":
-        _add(
+        _add_map(
             outputs, branch, "uncertainty", first, "uncertainty_probseg", suffix="probseg",
             label="L", desc="uncertainty",
         )  # fmt: skip
 
 
 def _label_images(outputs, branch, first: str, model: str) -> None:
-    _add(outputs, branch, "instances", first, "instances", suffix="dseg", segmentation="lesions")
-    _add(outputs, branch, "dseg", first, "dseg", suffix="dseg", segmentation=model)
+    _add_map(
+        outputs, branch, "instances", first, "instances", suffix="dseg", segmentation="lesions"
+    )
+    _add_map(outputs, branch, "dseg", first, "dseg", suffix="dseg", segmentation=model)
     entities = {"space": BRAIN[first], "segmentation": model}
-    outputs.label_table("lesions", first, (branch, "outputnode.dseg"), entities)
+    outputs.label_table("lesions", first, (branch, "outputnode.dseg"), entities, "brain_classes")
 
 
 def _t1w(outputs, branch, model: str) -> None:
     lesion = {"label": "L", "desc": model}
-    _add(outputs, branch, "t1w_mask", "t1w", "t1w_mask", suffix="mask", Type="Lesion", **lesion)
-    _add(outputs, branch, "t1w_probseg", "t1w", "t1w_probseg", suffix="probseg", **lesion)
+    _add_map(outputs, branch, "t1w_mask", "t1w", "t1w_mask", suffix="mask", Type="Lesion", **lesion)
+    _add_map(outputs, branch, "t1w_probseg", "t1w", "t1w_probseg", suffix="probseg", **lesion)
     if outputs.config.lesion_filling:
-        sink = outputs.sink(
-            "ds_lesions_filled", "t1w", branch, "outputnode.filled", image=True,
-            optional=True, desc="filled",
-            Sources=[outputs.uri(c) for c in outputs.images],
-            RandomSeed=outputs.config.random_seed,
-        )  # fmt: skip
-        outputs.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
+        _add(outputs, branch, "filled", "t1w", "filled", desc="filled")
 
 
 def _figures(outputs, branch, first: str) -> None:
@@ -80,8 +81,9 @@ def _figures(outputs, branch, first: str) -> None:
         labels=["lesions"], colors=[PALETTE[3]], title=f"Lesions on {BRAIN[first]}", axial=15
     )
     structures = MaskMosaic(
-        labels=["lateral ventricles", "thalamus", "cerebellum", "brain stem"],
-        values=[4, 7, 6, 13], title=f"Some structures on {BRAIN[first]}", margin_mm=15.0, axial=10,
+        labels=[name.replace("_", " ") for name in SHOWN],
+        values=[NUMBERS[name] for name in SHOWN],
+        title=f"Some structures on {BRAIN[first]}", margin_mm=15.0, axial=10,
     )  # fmt: skip
     for desc, mosaic, field in (("lesions", lesions, "mask"), ("structures", structures, "dseg")):
         figure = outputs.figure(mosaic, f"{desc}_{first}", first, desc)

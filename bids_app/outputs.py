@@ -252,17 +252,18 @@ class Outputs:
                 image=True, suffix=suffix, **common, **entities, **origin,
             )  # fmt: skip
             self.workflow.connect(branch, "outputnode.meta", sink, "meta_dict")
-        self.label_table(name, contrast, (branch, "outputnode.dseg"), common)
+        dseg = (branch, "outputnode.dseg")
+        self.label_table(name, contrast, dseg, common, common["segmentation"])
         self.workflow.connect(branch, "outputnode.measures", self.save(name), "measures")
 
-    def label_table(self, name: str, contrast: str, dseg: tuple, entities: dict) -> None:
-        """Write ``data/SEG_dseg.tsv`` beside a label image; ``dseg`` is its node and field."""
+    def label_table(self, name: str, contrast: str, dseg: tuple, entities: dict, lut: str) -> None:
+        """Write ``data/LUT_dseg.tsv`` beside a label image; ``dseg`` is its node and field."""
         table = pe.Node(
             niu.Function(function=_label_table, output_names=["lut"]),
             name=f"{name}_lut",
             run_without_submitting=True,
         )
-        table.inputs.lut = str(TABLES / f"{entities['segmentation']}_dseg.tsv")
+        table.inputs.lut = str(TABLES / f"{lut}_dseg.tsv")
         self.workflow.connect(*dseg, table, "dseg")
         self.sink(f"ds_{name}_lut", contrast, table, "lut", suffix="dseg", **entities)
 

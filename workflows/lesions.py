@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
+
+from workflows.branch import network_settings, wrap
 
 #: Field of the output node -> the interface's output.
 RESULTS = {
@@ -73,19 +74,12 @@ def init_lesions_wf(
     moving = [c for c in contrasts if c != reference and c != "t1w"]
     fields = [*contrasts, "brain_mask", "ref_to_mni_itk", "ref_to_mni_flag"]
     fields += [f"{c}_{what}" for c in moving for what in ("to_ref_itk", "coreg_flag")]
+    settings = network_settings(weights_sha256, model_dir, device, omp_nthreads)
     node = pe.Node(
         LesionSegmentation(
             lesion_model=lesion_model, fill_t1w=fill_t1w and "t1w" in contrasts,
-            random_seed=random_seed, weights_sha256=weights_sha256, model_dir=model_dir,
-            device=device, num_threads=omp_nthreads, use_gpu=device.startswith("cuda"),
+            random_seed=random_seed, **settings,
         ),
         name="lesions", n_procs=omp_nthreads, mem_gb=3.5,
     )  # fmt: skip
-    workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(niu.IdentityInterface(fields), name="inputnode")
-    outputnode = pe.Node(niu.IdentityInterface(list(RESULTS)), name="outputnode")
-    workflow.connect([
-        (inputnode, node, [(field, field) for field in fields]),
-        (node, outputnode, [(trait, field) for field, trait in RESULTS.items()]),
-    ])  # fmt: skip
-    return workflow
+    return wrap(name, node, {field: field for field in fields}, RESULTS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from workflows.anatomical import init_anatomical_wf
+from workflows.anatomical import CONTRASTS, init_anatomical_wf
+from workflows.branch import lesion_contrast
 from workflows.lesions import init_lesions_wf
 from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
@@ -53,7 +54,7 @@ def init_session_wf(
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(niu.IdentityInterface(list(contrasts)), name="inputnode")
     anatomical_wf = init_anatomical_wf(
-        **{contrast: contrast in contrasts for contrast in ("t1w", "flair", "t2w")},
+        **{contrast.lower(): contrast.lower() in contrasts for contrast in CONTRASTS},
         skull_strip=skull_strip,
         device=device,
         omp_nthreads=omp_nthreads,
@@ -102,8 +103,8 @@ def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings)
     """The lesion branch, on the grid of the FLAIR or else of the T2w."""
     from networks.lesions import NAMES
 
-    reference = next(c for c in ("t1w", "flair", "t2w") if c in contrasts)
-    first = "flair" if "flair" in contrasts else "t2w"
+    reference = next(c.lower() for c in CONTRASTS if c.lower() in contrasts)
+    first = lesion_contrast(contrasts)
     branch = init_lesions_wf(
         contrasts=contrasts, reference=reference,
         weights_sha256=[weights_sha256[NAMES[settings["lesion_model"]]]], **settings,

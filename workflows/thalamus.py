@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from workflows.branch import network_settings, wrap
+
+#: Field of the output node -> the interface's output.
 RESULTS = {
-    "out_probseg": "thalamus_probseg",
-    "out_dseg": "dseg",
+    "thalamus_probseg": "out_probseg",
+    "dseg": "out_dseg",
     "measures": "measures",
     "meta": "meta",
 }
@@ -51,13 +53,13 @@ def init_thalamus_flair_wf(
     """
     from interfaces.thalamus import DeepGRAI
 
-    settings = _settings(weights_sha256, model_dir, device, omp_nthreads)
+    settings = network_settings(weights_sha256, model_dir, device, omp_nthreads)
     node = pe.Node(DeepGRAI(**settings), name="deepgrai", n_procs=omp_nthreads, mem_gb=2.0)
-    return _branch(name, node, {
+    return wrap(name, node, {
         "flair": "in_file",
         "flair_mask": "brain_mask",
         "flair_slice_thickness_mm": "slice_thickness_mm",
-    })  # fmt: skip
+    }, RESULTS)  # fmt: skip
 
 
 def init_thalamus_t1w_wf(
@@ -94,34 +96,11 @@ def init_thalamus_t1w_wf(
     """
     from interfaces.opfer import OpferThalamus
 
-    settings = _settings(weights_sha256, model_dir, device, omp_nthreads)
+    settings = network_settings(weights_sha256, model_dir, device, omp_nthreads)
     node = pe.Node(OpferThalamus(**settings), name="opfer", n_procs=omp_nthreads, mem_gb=3.0)
-    return _branch(name, node, {
+    return wrap(name, node, {
         "t1w": "in_file",
         "t1w_mask": "brain_mask",
         "t1w_mask_method": "mask_method",
         "t1w_slice_thickness_mm": "slice_thickness_mm",
-    })  # fmt: skip
-
-
-def _settings(weights_sha256, model_dir, device, omp_nthreads) -> dict:
-    """Inputs that every network's interface has."""
-    return {
-        "weights_sha256": weights_sha256,
-        "model_dir": model_dir,
-        "device": device,
-        "num_threads": omp_nthreads,
-        "use_gpu": device.startswith("cuda"),
-    }
-
-
-def _branch(name: str, node: pe.Node, inputs: dict[str, str]) -> pe.Workflow:
-    """A workflow of one network: ``inputs`` maps fields of its input node to the interface's."""
-    workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(niu.IdentityInterface(list(inputs)), name="inputnode")
-    outputnode = pe.Node(niu.IdentityInterface(list(RESULTS.values())), name="outputnode")
-    workflow.connect([
-        (inputnode, node, list(inputs.items())),
-        (node, outputnode, list(RESULTS.items())),
-    ])  # fmt: skip
-    return workflow
+    }, RESULTS)  # fmt: skip

@@ -133,12 +133,11 @@ def test_figures_of_structures_outline_the_classes_they_name(session_graph):
         assert label.replace(" ", "_").removesuffix("ventricles") in CLASSES[value][0]
 
 
-@pytest.mark.parametrize("model", ["deepscan", "unet"])
-def test_label_tables_name_the_networks_classes(model):
+def test_the_label_table_names_the_networks_classes():
     from bids_app.outputs import TABLES
     from networks.brain_classes import CLASSES
 
-    _, rows = read_tsv(TABLES / f"{model}_dseg.tsv")
+    _, rows = read_tsv(TABLES / "brain_classes_dseg.tsv")
     assert [row["index"] for row in rows] == [str(n) for n in range(len(CLASSES))]
     assert [row["name"].lower().replace(" ", "_") for row in rows] == [n for n, _ in CLASSES]
     for column in ("abbreviation", "color"):

@@ -14,6 +14,10 @@ def build(architecture: dict):
         from networks.deepscan import DeepSCAN
 
         return DeepSCAN(architecture)
+    if kind == "cord_unet":
+        from networks.cord_unet import CordUNet
+
+        return CordUNet(architecture)
     if kind == "dynunet":
         return build_dynunet(architecture)
     raise ValueError(f"a model card asks for a network of kind {kind}, which is not known")

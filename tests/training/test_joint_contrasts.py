@@ -129,7 +129,7 @@ def test_white_matter_alone_is_uneven_and_most_beside_ventricles(labels):
     fields = torch.stack([uneven_white_matter(labels, seeded(seed, 0)) for seed in range(20)])
     assert (fields[:, labels != 2] == 0).all()
     assert fields.min() == 0
-    assert fields.max() <= 0.25
+    assert fields.max() <= 0.181
     assert fields[:, near].mean() > 1.5 * fields[:, far].mean() > 0
     assert fields[:, far].std() > 0.01
 

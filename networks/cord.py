@@ -1,0 +1,136 @@
+"""The spinal cord's networks over a whole image (Gros 2019, section 2.2).
+
+Volumes here have the image's own axes, reordered to right-anterior-superior, and voxels of 0.5 mm;
+the paper's "RPI" is the same order seen from the other ends of the first two axes. The centreline
+between the two steps is traced in measures.centreline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from networks.geometry import InputGrid, image_axes, normalise, resample_to_grid
+from networks.nyul import standardise
+
+IN_PLANE_MM = 0.5
+# The centreline is smooth: a slice every 2 mm finds it as well as one every 0.5 mm.
+DETECTION_STEP_MM = 2.0
+
+
+@dataclass
+class CordImage:
+    """An image (X, Y, Z), its voxel-to-world affine (4x4, mm) and the cord's grid over it."""
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    def grid(self, step_mm: float) -> tuple[InputGrid, np.ndarray]:
+        """The grid that covers the image, ``step_mm`` from slice to slice, and its affine.
+
+        Its sides in plane are multiples of 4, as the networks need.
+        """
+        canonical = nib.as_closest_canonical(nib.Nifti1Image(np.uint8(self.data != 0), self.affine))
+        voxel_mm = np.array([IN_PLANE_MM, IN_PLANE_MM, step_mm])
+        extent_mm = np.array(canonical.shape) * canonical.header.get_zooms()
+        count = np.ceil(extent_mm / voxel_mm - 1e-3).astype(int)
+        count[:2] += -count[:2] % 4
+        grid = InputGrid(tuple(int(n) for n in count), tuple(float(mm) for mm in voxel_mm))
+        middle = (np.array(self.data.shape) - 1) / 2
+        centre_mm = self.affine[:3, :3] @ middle + self.affine[:3, 3]
+        return grid, grid.affine(centre_mm, image_axes(self.affine))
+
+
+def detect_cord(image: CordImage, network, device: str = "cpu"):
+    """CNN1's confidence in cord: float32 (X, Y, Z) in [0, 1] on the grid of 2 mm, and its affine.
+
+    The paper scales intensities by the mean and SD of its training patches; a network for any
+    scanner scales each image by its own.
+    """
+    import torch
+
+    grid, affine = image.grid(DETECTION_STEP_MM)
+    volume = normalise(resample_to_grid(image.data, image.affine, grid, affine))
+    slices = volume.permute(2, 0, 1)[:, None].to(device)
+    with torch.inference_mode():
+        found = [network(part).sigmoid()[:, 0] for part in slices.split(8)]
+    return torch.cat(found).permute(1, 2, 0).float().cpu().numpy(), affine
+
+
+def window_points(centres, first: int, side: int):
+    """Grid voxels of a window of ``side`` x ``side`` that follows the centreline: (S, S, N, 3).
+
+    ``centres`` (N, 2) are its whole-numbered middle in each slice from ``first`` on.
+    """
+    centres = np.asarray(centres)
+    offset = np.arange(side) - side // 2
+    points = np.empty((side, side, len(centres), 3), np.float32)
+    points[..., 0] = offset[:, None, None] + centres[:, 0]
+    points[..., 1] = offset[None, :, None] + centres[:, 1]
+    points[..., 2] = first + np.arange(len(centres))
+    return points
+
+
+def window_centres(line, slices: int):
+    """Whole-numbered middles (N, 2) of windows along a centreline, and the first slice.
+
+    ``line`` (n, 3) are voxel coordinates, one point or more a slice apart along the third axis.
+    """
+    line = np.asarray(line, float)
+    line = line[np.argsort(line[:, 2])]
+    first = int(np.clip(np.ceil(line[0, 2] - 0.5), 0, slices - 1))
+    last = int(np.clip(np.floor(line[-1, 2] + 0.5), first, slices - 1))
+    levels = np.arange(first, last + 1)
+    middles = [np.interp(levels, line[:, 2], line[:, axis]) for axis in (0, 1)]
+    return np.round(np.stack(middles, 1)).astype(int), first
+
+
+def read_window(image: CordImage, affine, points):
+    """The image (float32, as ``points`` without the last axis) at grid voxels ``points``.
+
+    ``affine`` (4x4) is the grid's; trilinear, zero outside of the image.
+    """
+    import torch
+
+    from networks.geometry import antialias, sample_volume
+
+    voxel_mm = np.linalg.norm(image.affine[:3, :3], axis=0)
+    smooth = antialias(image.data.astype(np.float32), voxel_mm, np.full(3, IN_PLANE_MM))
+    matrix = np.linalg.inv(image.affine) @ affine
+    places = points @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
+    return sample_volume(torch.from_numpy(np.ascontiguousarray(smooth)), torch.from_numpy(places))
+
+
+def segment_window(window, network, card: dict, device: str = "cpu") -> np.ndarray:
+    """CNN2's probability (S, S, N) in a window that follows the centreline (tensor, (S, S, N)).
+
+    ``card``'s input has the ``shape`` of a patch and the ``scale`` of Nyúl's landmarks. A window
+    of the same intensity everywhere shows nothing: zero.
+    """
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    values = window.numpy()
+    if np.ptp(values) == 0:
+        return np.zeros(values.shape, np.float32)
+    scaled = standardise(values, card["input"]["scale"])
+    scaled = torch.from_numpy((scaled - scaled.mean()) / (scaled.std() + 1e-6))
+    with torch.inference_mode():
+        logits = sliding_window_inference(
+            scaled[None, None].to(device), tuple(card["input"]["shape"]), sw_batch_size=2,
+            predictor=network, overlap=0.5, mode="gaussian",
+        )  # fmt: skip
+    return logits[0, 0].sigmoid().float().cpu().numpy()
+
+
+def paste_window(values: np.ndarray, centres, first: int, shape) -> np.ndarray:
+    """A window's values (S, S, N) back on the grid: float32 of ``shape``, zero elsewhere."""
+    side = values.shape[0]
+    whole = np.zeros(shape, np.float32)
+    for n, (x, y) in enumerate(np.asarray(centres) - side // 2):
+        here = [slice(max(0, a), min(a + side, m)) for a, m in zip((x, y), shape[:2], strict=True)]
+        there = [slice(h.start - a, h.stop - a) for h, a in zip(here, (x, y), strict=True)]
+        whole[(*here, first + n)] = values[(*there, n)]
+    return whole

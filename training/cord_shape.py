@@ -233,9 +233,10 @@ def _draw_level(template, variety, length_mm: float, generator) -> float:
         return template.level_of_slice(place).item()
     if kind < 0.65:
         return uniform(generator, 1.0, min(8.0, bottom))
+    # Lower than the last ones only the cord's tip would be in view, blown up to the area drawn.
     if kind < 0.85:
-        return uniform(generator, min(8.0, bottom), bottom)
-    return uniform(generator, max(1.0, bottom - 2), bottom - 0.5)  # the cord's end comes into view
+        return uniform(generator, min(8.0, bottom - 2), bottom - 2)
+    return uniform(generator, max(1.0, bottom - 2.5), bottom - 1.3)  # the cord's end is in view
 
 
 def _rows(table, place):

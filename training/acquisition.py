@@ -22,8 +22,9 @@ class Protocol:
 
     ``in_plane_mm``: voxel size in plane. ``thickness_mm``: slice thickness, taken with
     probability ``thick``, else slices are as thin as the plane. ``axial``: share of thick slices
-    that are axial, the others lie along another axis. ``artefacts``: probability of one artefact
+    that are axial, the others lie along one of ``aside``. ``artefacts``: probability of an artefact
     of k-space. ``cut``: of a field of view that ends inside the grid. ``deface``: of no face.
+    ``noise``: SD of the noise over the image's mean.
     """
 
     in_plane_mm: tuple[float, float] = (0.6, 1.3)
@@ -33,6 +34,8 @@ class Protocol:
     artefacts: float = 0.1
     cut: float = 0.1
     deface: float = 0.0
+    aside: tuple[int, ...] = (0, 1)
+    noise: tuple[float, float] = (0.0, 0.06)
 
 
 def acquire(image, voxel_mm: float, generator, protocol: Protocol, real: bool):
@@ -43,7 +46,8 @@ def acquire(image, voxel_mm: float, generator, protocol: Protocol, real: bool):
     """
     thickness = [uniform(generator, *protocol.in_plane_mm)] * 3
     if chance(generator, protocol.thick):
-        axis = 2 if chance(generator, protocol.axial) else whole_number(generator, 0, 2)
+        axial = chance(generator, protocol.axial)
+        axis = 2 if axial else protocol.aside[whole_number(generator, 0, len(protocol.aside))]
         thickness[axis] = uniform(generator, *protocol.thickness_mm)
     if real and chance(generator, 0.6):
         return image
@@ -55,7 +59,7 @@ def acquire(image, voxel_mm: float, generator, protocol: Protocol, real: bool):
         offset = [whole_number(generator, 0, k) for k in kernel]
         low = low[:, :, offset[0] :, offset[1] :, offset[2] :]
         low = avg_pool3d(low, kernel, stride=kernel, ceil_mode=True, count_include_pad=False)
-    low = rician(low, uniform(generator, 0.0, 0.06) * image.mean().clamp(min=0.05), generator)
+    low = rician(low, uniform(generator, *protocol.noise) * image.mean().clamp(min=0.05), generator)
     if max(kernel) == 1:
         return low[0, 0]
     return _back_to_grid(low, image.shape, kernel, offset)

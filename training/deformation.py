@@ -32,9 +32,13 @@ class View:
     stretch: tuple[float, float] = (-0.12, 0.25)
 
 
-def smooth_noise(shape, nodes: int, generator, channels: int = 1):
-    """Smooth random field (channels, X, Y, Z) of unit variance at its ``nodes`` control points."""
-    coarse = randn((1, channels, nodes, nodes, nodes), generator)
+def smooth_noise(shape, nodes, generator, channels: int = 1):
+    """Smooth random field (channels, X, Y, Z) of unit variance at its control points.
+
+    ``nodes``: how many there are along every axis, one number or three.
+    """
+    counts = (nodes,) * 3 if isinstance(nodes, int) else nodes
+    coarse = randn((1, channels, *counts), generator)
     return interpolate(coarse, size=tuple(shape), mode="trilinear", align_corners=True)[0]
 
 

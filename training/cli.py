@@ -12,6 +12,7 @@ from pathlib import Path
 LOGGER = logging.getLogger("msmorph.train")
 NETWORKS = (  # training/networks.py
     "deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus", "deepscan", "lesion-unet",
+    "cord-detector", "cord", "cord-lesions",
 )  # fmt: skip
 
 
@@ -35,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--residual-units", type=int, help="extra convolutions a tier")
     add("--patch", type=int, help="voxels a side of the training patches of a 3D network")
     add("--lesion-masks", type=Path, nargs="*", default=[], help="masks of real lesions to implant")
+    add("--pam50", type=Path, help="folder of PAM50's label maps, for the cord's phantoms")
+    add("--contrast", choices=["T1w", "T2w", "T2starw"], help="the one contrast of the phantoms")
     add("--steps", type=int, default=10000)
     add("--minutes", type=float, default=math.inf)
     add("--batch", type=int, default=2)
@@ -75,7 +78,9 @@ def build_task(options):
     from training.loop import Task
     from training.networks import NETWORKS, Request
 
-    plan = NETWORKS[options.network](Request(options.patch, options.lesion_masks))
+    plan = NETWORKS[options.network](
+        Request(options.patch, options.lesion_masks, options.pam50, options.contrast)
+    )
     architecture = plan.architecture | {
         name: value
         for name, value in (
@@ -84,7 +89,9 @@ def build_task(options):
         )
         if value is not None
     }
-    sources = gather_sources(options, plan, options.participant_label, options.head_labels)
+    sources = plan.own_sources + gather_sources(
+        options, plan, options.participant_label, options.head_labels
+    )
     if not sources:
         raise SystemExit("msmorph-train: no training source found; give --head-labels or --data")
     LOGGER.info("%d sources: %s", len(sources), ", ".join(s.name for s in sources))

@@ -17,6 +17,7 @@ from networks.weights import save
 from training.pictures import save_picture, volume_layers
 
 LOGGER = logging.getLogger("msmorph.train")
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by number of dimensions
 
 
 @dataclass
@@ -66,10 +67,9 @@ def atomic_save(state, path: Path) -> None:
 
 def channels_last(network: torch.nn.Module) -> torch.nn.Module:
     """The network with its 2D and 3D convolutions in the layout that CPUs and GPUs do fastest."""
-    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
     for weights in network.parameters():
-        if weights.ndim in layouts:
-            weights.data = weights.data.contiguous(memory_format=layouts[weights.ndim])
+        if weights.ndim in LAYOUTS:
+            weights.data = weights.data.contiguous(memory_format=LAYOUTS[weights.ndim])
     return network
 
 
@@ -152,7 +152,7 @@ class Trainer:
 
     def _update(self, image, target) -> float:
         device = self.settings.device
-        image = image.to(device, memory_format=torch.channels_last_3d)
+        image = image.to(device, memory_format=LAYOUTS[image.ndim])
         with torch.autocast(device.split(":")[0], torch.bfloat16):
             prediction = self.network(image)
         loss = self.task.loss(prediction.float(), target.to(device))

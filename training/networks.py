@@ -7,11 +7,22 @@ pictures and the model card are shared.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from training import brain_sampling, deepgrai, lesion_networks, opfer, sources
+from training import (
+    brain_sampling,
+    cord,
+    cord_sampling,
+    cord_sources,
+    deepgrai,
+    lesion_networks,
+    opfer,
+    sources,
+)
+from training.cord_template import read_template
 from training.heads import find_heads
 from training.lesions import read_lesion_shapes
 from training.pictures import volume_layers
@@ -24,10 +35,15 @@ STAGE2_CROP_MM = 62.0  # half the source cube of stage 2: field of view, crop ji
 
 @dataclass
 class Request:
-    """What the command line asks of a plan: patch size, and masks of lesions to implant."""
+    """What the command line asks of a plan.
+
+    Patch size, masks of lesions to implant, PAM50's folder and the one contrast of its phantoms.
+    """
 
     patch: int | None = None
     lesion_masks: list[Path] = field(default_factory=list)
+    pam50: Path | None = None
+    contrast: str | None = None
 
     def shapes(self):
         """Single lesions of the masks, or None."""
@@ -46,7 +62,8 @@ class Plan:
     ``sampler(sources, seed, length, **settings)`` makes a dataset; ``real_sources(options,
     label_files, subjects)`` reads real images; ``crop_mm`` is the half-width label maps are cut to;
     ``validate(samples)`` makes a measure; ``layers`` see pictures.save_picture; ``join`` is the
-    collate function of its batches, None for the usual one.
+    collate function of its batches, None for the usual one; ``own_sources`` are those that no label
+    map or image of the command line stands for.
     """
 
     sampler: Callable
@@ -58,6 +75,7 @@ class Plan:
     layers: Callable = volume_layers
     crop_mm: float | None = None
     join: Callable | None = None
+    own_sources: list = field(default_factory=list)
 
 
 def _one_contrast(suffix, crop_mm, voxel_mm, label_groups=None):
@@ -135,10 +153,51 @@ def _lesion_unet(request: Request) -> Plan:
     return _lesions(lesion_networks.UNET, lesion_networks.supervised_loss, cut, request)
 
 
+def _cord(settings, loss, recipe, request: Request) -> Plan:
+    """A cord network; ``recipe(template, settings)`` makes its CordRecipe."""
+    if request.patch:
+        raise ValueError("the cord networks have the paper's patches; --patch is for brains")
+    if request.pam50 is None:
+        raise ValueError("the cord networks learn from phantoms: give PAM50's folder with --pam50")
+    template = cord_sources.CordSource("PAM50", read_template(request.pam50))
+    settings = deepcopy(settings)
+    made = recipe(template, settings, request.contrast)
+
+    def sampler(found, seed, length, **options):
+        return cord_sampling.CordSampler(found, made, seed, length, **options)
+
+    def read(options, labels, subjects):
+        return cord_sources.find_drawn_cords(options.data, labels.folder, subjects)
+
+    return Plan(
+        sampler, settings["architecture"], settings["input"], loss, cord.pooled_dice, read,
+        layers=cord.middle_layers, join=cord.join, own_sources=[template],
+    )  # fmt: skip
+
+
+def _slices_recipe(_template, _settings, contrast):
+    return cord_sampling.CordRecipe(cord_sampling.SLICES_SCENE, cord_sampling.cut_slices, contrast)
+
+
+def _window_recipe(template, settings, contrast, lesions=False):
+    """Windows; their standard scale is learnt here and kept in the model card."""
+    shape = settings["input"]["shape"]
+    settings["input"]["scale"] = cord_sampling.learn_scale(template, shape, contrast)
+    cut = partial(
+        cord_sampling.cut_window, shape=shape, scale=settings["input"]["scale"], lesions=lesions
+    )
+    return cord_sampling.CordRecipe(cord_sampling.window_scene(shape), cut, contrast)
+
+
 NETWORKS: dict[str, Callable[[Request], Plan]] = {
     "deepgrai-stage1": partial(_deepgrai, 1),
     "deepgrai-stage2": partial(_deepgrai, 2),
     "opfer-thalamus": _opfer,
     "deepscan": _deepscan,
     "lesion-unet": _lesion_unet,
+    "cord-detector": partial(_cord, cord.DETECTOR, cord.dice_loss, _slices_recipe),
+    "cord": partial(_cord, cord.CORD, cord.share_loss, _window_recipe),
+    "cord-lesions": partial(
+        _cord, cord.LESION, cord.dice_loss, partial(_window_recipe, lesions=True)
+    ),
 }

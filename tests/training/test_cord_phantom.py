@@ -4,8 +4,6 @@ import math
 import os
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
 import torch
 
@@ -25,32 +23,9 @@ VOXEL_MM = 0.5
 AXIAL_3_MM = Protocol(in_plane_mm=(0.5, 0.6), thickness_mm=(3, 3), thick=1, axial=1, artefacts=0)
 
 
-def write_template(folder, *, voxel_mm=0.5, levels=5):
-    """A straight cord of 8 mm (64 mm2 by the ellipse 10 x 8 mm) with vertebrae of 12 mm."""
-    n, slices = 91, 24 * levels + 20
-    x, y = np.meshgrid(np.arange(n) - 45, np.arange(n) - 45, indexing="ij")
-    ones = np.ones(slices)
-    ellipse = ((x / 10) ** 2 + (y / 8) ** 2 <= 1)[..., None] * ones
-    canal = ((x / 15) ** 2 + (y / 13) ** 2 <= 1)[..., None] * ones
-    grey = np.clip(1.5 - np.hypot(x / 5, y / 2), 0, 1)[..., None] * ones
-    z = np.arange(slices)
-    number = levels - (z - 10) // 24
-    number[(z < 10) | (z >= 10 + 24 * levels)] = 0
-    body = ((np.abs(x) < 16) & (y > 15) & (y < 40))[..., None] & ((z - 10) % 24 < 18)
-    maps = {
-        "cord": ellipse, "csf": canal * (1 - ellipse), "gm": grey, "spine": body,
-        "levels": ellipse * number,
-    }  # fmt: skip
-    affine = np.diag([-voxel_mm, voxel_mm, voxel_mm, 1.0])  # PAM50 is stored as LAS
-    for name, data in maps.items():
-        image = nib.Nifti1Image(data[::-1].astype(np.float32), affine)
-        image.to_filename(folder / f"PAM50_{name}.nii.gz")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    return read_template(write_template(tmp_path_factory.mktemp("pam50")))
+def template(pam50_folder):
+    return read_template(pam50_folder)
 
 
 def slice_areas_mm2(phantom):
@@ -82,13 +57,13 @@ def test_the_template_is_measured_as_it_was_drawn(template):
     assert disc[:, : bone.shape[1] // 2].max() == 0  # and lie in front
 
 
-def test_maps_that_are_not_pam50_s_are_refused(tmp_path):
+def test_maps_that_are_not_pam50_s_are_refused(tmp_path, write_pam50):
     with pytest.raises(FileNotFoundError):
         read_template(tmp_path)
-    write_template(tmp_path, voxel_mm=1.0)
+    write_pam50(tmp_path, voxel_mm=1.0)
     with pytest.raises(ValueError, match=r"0\.5 mm"):
         read_template(tmp_path)
-    write_template(tmp_path, levels=1)
+    write_pam50(tmp_path, levels=1)
     with pytest.raises(ValueError, match="levels"):
         read_template(tmp_path)
 

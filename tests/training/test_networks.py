@@ -19,10 +19,11 @@ def test_the_command_line_knows_every_network():
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_a_plan_s_network_can_be_built_from_its_card(name):
+def test_a_plan_s_network_can_be_built_from_its_card(name, pam50_folder, monkeypatch):
     from networks.architectures import build
 
-    plan = NETWORKS[name](Request())
+    monkeypatch.setattr("training.cord_sampling.SCALE_SCENES", 2)
+    plan = NETWORKS[name](Request(pam50=pam50_folder))
     assert sum(p.numel() for p in build(plan.architecture).parameters()) > 10_000
     assert set(plan.input) >= {"shape", "voxel_mm"}
     json.dumps([plan.architecture, plan.input])  # as the model card

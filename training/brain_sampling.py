@@ -30,6 +30,8 @@ from training.sources import Source
 VIEW = View(jitter_mm=(6.0, 6.0, 6.0), warp_mm=2.5, rotation_deg=14.0, scaling=0.10)
 IGNORED = 255
 CUTS = 2
+# Share of a lesion's brightness from which a voxel of it can be seen.
+VISIBLE = 0.5
 #: Which contrasts a sample keeps, and how often.
 PRESENT = (
     (("T1w", "T2w", "FLAIR"), 0.40),
@@ -79,7 +81,10 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     classes = class_table()[labels]
     if unknown is not None:
         classes[unknown] = IGNORED
-    classes[lesions if drawn is None else lesions | drawn] = LESION
+    classes[lesions] = IGNORED  # too faint at its edge, or too small, for anybody to see
+    classes[lesions & (share > VISIBLE)] = LESION
+    if drawn is not None:
+        classes[drawn] = LESION
     mask = strip(labels, generator)
     return _scan_all(images, mask, generator, real=source.is_real), classes
 

@@ -13,6 +13,7 @@ from training.sources import is_brain
 
 VENTRICLES = (4, 43, 5, 44, 14)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
+CORTEX, PUTAMEN = (3, 42), (12, 51)
 # How white matter that is bright on FLAIR, but no lesion, looks on each contrast.
 UNEVEN = {"FLAIR": 1.0, "T2w": 1.5, "T1w": -0.35}
 PROTOCOL = Protocol(
@@ -37,7 +38,7 @@ def lesion_ratio(contrast: str, generator) -> float:
     """
     mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
     value = mean + deviation * randn((), generator).item()
-    return min(value, 0.92) if mean < 1 else max(value, 1.15)
+    return min(value, 0.92) if mean < 1 else max(value, 1.22)
 
 
 def uneven_white_matter(labels, generator):
@@ -66,20 +67,41 @@ def paint_all(names, labels, share, bright, generator) -> dict:
     people, and bright flow of CSF are painted but are no lesions.
     """
     ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
-    rim = grow(ventricles, 1) & ~ventricles
+    rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
     rim_strength = uniform(generator, 0, 0.5) if chance(generator, 0.6) else 0.0
+    labels = with_claustrum(labels, generator)
+    grey = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
+    lobes = grey * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
     images = {}
     for name in names:
         image, white = _paint(labels, generator, name)
-        difference = white * lesion_ratio(name, generator) - image
+        if name == "FLAIR":  # limbic and insular cortex are the brightest
+            image = image + white * lobes
+        lesion = white * lesion_ratio(name, generator)
         image = image + white * UNEVEN[name] * bright
         if rim_strength and name != "T1w":
-            image = image + rim_strength * rim * difference.clamp(min=0)
+            image = image + rim_strength * rim * (lesion - image).clamp(min=0)
         if name == "FLAIR" and chance(generator, 0.3):
             flow = smooth_noise(labels.shape, 8, generator)[0].clamp(min=0)
             image = image + (ventricles | (labels == 24)) * flow * uniform(generator, 0, 0.5)
-        images[name] = image + share * difference
+        images[name] = image + share * (lesion - image)
     return images
+
+
+def with_claustrum(labels, generator):
+    """Labels (X, Y, Z, long) with cortex in a sheet between putamen and insula, most of the time.
+
+    The claustrum is in no teacher's labels; on FLAIR it is as bright as cortex.
+    """
+    if chance(generator, 0.2):
+        return labels
+    cortex, putamen, white = (
+        torch.isin(labels, torch.tensor(names, device=labels.device))
+        for names in (CORTEX, PUTAMEN, (2, 41))
+    )
+    steps = whole_number(generator, 2, 5)
+    sheet = grow(putamen, steps) & grow(cortex, steps) & white
+    return torch.where(sheet, torch.full_like(labels, CORTEX[0]), labels)
 
 
 def _paint(labels, generator, name: str):

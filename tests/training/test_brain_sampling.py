@@ -21,6 +21,7 @@ from training.brain_sampling import (
 )
 from training.deformation import View
 from training.joint_contrasts import grow
+from training.placement import can_hold_lesions
 from training.randomness import seeded, whole_number
 from training.sources import Volume, label_source
 
@@ -93,7 +94,7 @@ def test_a_label_map_becomes_contrasts_and_classes(map_source, small_canvas, mon
         assert torch.isfinite(contrasts).all()
         assert classes.shape == small_canvas
         assert classes.dtype == torch.long
-        assert classes.max() < len(CLASSES)
+        assert classes[classes != IGNORED].max() < len(CLASSES)
         there = [bool(one.any()) for one in contrasts]
         kept.add(tuple(there))
         far = ~grow(classes > 0, 5)
@@ -130,8 +131,36 @@ def test_lesions_of_people_are_implanted_in_most_heads(map_source, monkeypatch):
 
     monkeypatch.setattr(brain_sampling, "place_lesions", place)
     drawn = [draw_brain(map_source, BrainRecipe(["someone"]), seeded(5, n)) for n in range(20)]
-    seen = [bool((classes[15:20, 20:25, 15:20] == LESION).all()) for _, classes in drawn]
+    seen = [bool((classes[16:19, 21:24, 16:19] == LESION).all()) for _, classes in drawn]
     assert 0.5 < np.mean(seen) < 1
+
+
+def test_lesions_nobody_could_see_are_neither_learnt_nor_held_against_the_network(
+    map_source, monkeypatch
+):
+    """The faint edge of a lesion is left out of the loss."""
+    box = (slice(12, 20), slice(12, 20), slice(12, 20))
+
+    def new(labels, *_):
+        lesions = torch.zeros(labels.shape, dtype=torch.bool)
+        lesions[box] = True
+        return lesions & can_hold_lesions(labels)
+
+    fade = torch.linspace(0, 1, 8)[:, None, None]
+    monkeypatch.setattr(brain_sampling, "_new_lesions", new)
+
+    def soft(lesions, _):
+        share = lesions.float()
+        share[box] *= fade
+        return share
+
+    monkeypatch.setattr(brain_sampling, "soft_lesions", soft)
+    for _, classes in draws(map_source, 3):
+        found = classes[box]
+        assert (found[5:] == LESION).any()
+        assert not (found[:4] == LESION).any()
+        assert (found[:4] == IGNORED).any()
+        assert not (found[5:] == IGNORED).any()
 
 
 def test_single_lesions_stay_where_lesions_can_be(map_source, monkeypatch):
@@ -201,11 +230,12 @@ def test_real_heads_get_new_lesions_too(real_source, monkeypatch):
     monkeypatch.setattr(brain_sampling, "_new_lesions", new)
     monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
     monkeypatch.setattr(brain_sampling, "PRESENT", ((("T1w", "FLAIR"), 1.0),))
-    with_drawn = np.mean([bool((c[box] == LESION).all()) for _, c in draws(real_source, 24)])
+    core = (slice(13, 16),) * 3
+    with_drawn = np.mean([bool((c[core] == LESION).all()) for _, c in draws(real_source, 24)])
     assert 0.05 < with_drawn < 0.5
     real_source.lesions = None
     for contrasts, classes in draws(real_source, 4):
-        assert (classes[box] == LESION).all()
+        assert (classes[core] == LESION).all()
         white = classes == 3
         assert contrasts[FLAIR][box].mean() > contrasts[FLAIR][white].mean()
         assert contrasts[T1W][box].mean() < contrasts[T1W][white].mean()

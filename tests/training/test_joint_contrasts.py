@@ -14,6 +14,7 @@ from training.joint_contrasts import (
     soft_lesions,
     strip,
     uneven_white_matter,
+    with_claustrum,
 )
 from training.randomness import seeded
 
@@ -132,6 +133,29 @@ def test_white_matter_alone_is_uneven_and_most_beside_ventricles(labels):
     assert fields.max() <= 0.181
     assert fields[:, near].mean() > 1.5 * fields[:, far].mean() > 0
     assert fields[:, far].std() > 0.01
+
+
+@SEEDS
+def test_the_claustrum_lies_between_putamen_and_insula(seed, monkeypatch):
+    monkeypatch.setattr(joint_contrasts, "chance", lambda *_: False)
+    labels = torch.full(SHAPE, 2)
+    labels[:6], labels[14:20, 10:20, 10:20] = 3, 12
+    labels[25:] = 41
+    found = with_claustrum(labels, seeded(seed, 0))
+    sheet = (found == 3) & (labels != 3)
+    assert torch.equal(found[~sheet], labels[~sheet])
+    x, y, _ = sheet.nonzero().unbind(1)
+    if len(x):
+        assert x.min() >= 6
+        assert x.max() < 14
+        assert 5 < y.float().mean() < 24
+
+
+def test_the_claustrum_is_painted_most_of_the_time():
+    labels = torch.full(SHAPE, 2)
+    labels[:10], labels[12:20] = 3, 12
+    painted = [bool((with_claustrum(labels, seeded(s, 0)) != labels).any()) for s in range(30)]
+    assert 18 < sum(painted) < 30
 
 
 @pytest.mark.parametrize("painted", [True, False])

@@ -42,12 +42,12 @@ class CordSegmentation(ModelInterface):
     output_spec = _CordOutputSpec
 
     def _run_interface(self, runtime):
+        from networks.cord import NAMES
         from networks.weights import load_network
 
         device = self._prepare()
         scan = _Scan.read(self.inputs.in_file)
-        names = ("cord-detector", "cord", "cord-lesions")
-        networks = {n: load_network(n, self.inputs.model_dir, device) for n in names}
+        networks = {n: load_network(n, self.inputs.model_dir, device) for n in NAMES}
         found = _find(scan, *networks.values(), device)
         levels, level_flag = self._levels(found)
         measured = _measure(scan, found, levels, self.inputs.brain_t1w)

@@ -21,6 +21,8 @@ from networks.geometry import (
 )
 from networks.nyul import standardise
 
+#: Weights of CNN1 and of both CNN2, in the order of their use.
+NAMES = ("cord-detector", "cord", "cord-lesions")
 IN_PLANE_MM = 0.5
 # The centreline is smooth: a slice every 2 mm finds it as well as one every 0.5 mm.
 DETECTION_STEP_MM = 2.0

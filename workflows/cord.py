@@ -6,8 +6,6 @@ from nipype.pipeline import engine as pe
 
 from workflows.branch import network_settings, wrap
 
-#: Networks of the branch, in the order of their use.
-NETWORKS = ("cord-detector", "cord", "cord-lesions")
 #: Field of the output node -> the interface's output.
 RESULTS = {
     "mask": "out_mask",

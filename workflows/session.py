@@ -7,7 +7,7 @@ from nipype.pipeline import engine as pe
 
 from workflows.anatomical import CONTRASTS, init_anatomical_wf
 from workflows.branch import lesion_contrast
-from workflows.cord import NETWORKS, init_cord_wf
+from workflows.cord import init_cord_wf
 from workflows.lesions import init_lesions_wf
 from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
@@ -119,10 +119,12 @@ def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) 
 
     They take the raw images: a bias field was in the training, and none waits for the brain.
     """
+    from networks.cord import NAMES
+
     sources = {f"cord_{image}_wf": f"cord_{image}" for image in cord}
     if not cord and "t1w" in contrasts:
         sources = {"cord_t1w_wf": "t1w"}
-    hashes = [weights_sha256[name] for name in NETWORKS]
+    hashes = [weights_sha256[name] for name in NAMES]
     for name, field in sources.items():
         branch = init_cord_wf(
             weights_sha256=hashes, brain_t1w=field == "t1w", name=name, **settings

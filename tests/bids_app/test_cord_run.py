@@ -75,7 +75,7 @@ def disc_labels(path):
     """Discs 2, 3 and 4 at 15, 0 and -15 mm from the middle of the scan, behind its cord."""
     labels = np.zeros((3, 9, 61), np.int16)
     affine = np.eye(4)
-    affine[:3, 3] = (-1, -12, -1.5 - 30)
+    affine[:3, 3] = (-25, 12, -16.5 - 30)
     for number, height in ((2, 15), (3, 0), (4, -15)):
         labels[1, 4, 30 + height] = number
     path.parent.mkdir(parents=True)
@@ -154,10 +154,10 @@ def test_every_image_has_its_sections(finished):
     levels = {r["cord_image"]: [] for r in rows}
     for row in rows:
         levels[row["cord_image"]].append(row["level"])
-    assert set(levels["acq-cspine_T2w"]) == {"n/a", "2", "3"}
+    assert levels["acq-cspine_T2w"] == ["n/a", *"33333", *"22222", "n/a"]
     assert set(levels["acq-cspine_T2starw"]) == {"n/a"}
     _, lesions = read_tsv(out / "group_desc-cordlesions_morph.tsv")
-    assert [r["cord_image"] for r in lesions] == ["acq-cspine_T2w"]
+    assert [(r["cord_image"], r["level"]) for r in lesions] == [("acq-cspine_T2w", "3")]
     _, nothing = read_tsv(out / "sub-none/anat/sub-none_acq-cspine_space-T2w_desc-slices_morph.tsv")
     assert nothing == []
 

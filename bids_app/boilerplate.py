@@ -49,6 +49,8 @@ def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraph
         parts.append(("Thalamus and intracranial volume on T1w", _thalamus_t1w(versions)))
     if "lesions" in config.tasks and {"flair", "t2w"} - set(config.ignore):
         parts.append(("Brain lesions and structures", _lesions(config, versions)))
+    if "cord" in config.tasks and {"cord", "t1w"} - set(config.ignore):
+        parts.append(("Spinal cord", _cord(versions)))
     parts.append(("Software", _software(config, versions)))
     return parts
 
@@ -147,6 +149,21 @@ def _lesions(config: Any, versions: Mapping[str, str]) -> str:
         "or within 1.5 mm), juxtacortical, infratentorial or of the deep white matter after the "
         "McDonald criteria [@thompson2018mcdonald]. The hypointense part of a lesion is darker on "
         "T1w than the median of the cortex."
+    )
+
+
+def _cord(versions: Mapping[str, str]) -> str:
+    return (
+        "The spinal cord and lesions in it were segmented on each image of the cord as acquired, "
+        "or on the T1w where there was none, by a reimplementation of a published sequence of "
+        "convolutional networks [@gros2019cord]: a 2D network finds the cord in axial sections, "
+        "its centreline is the best regular curve through them [@gros2018optic], and two 3D "
+        "networks outline cord and lesions along it at 0.5 mm, after standardisation of the "
+        "intensities. The networks are our own, not the authors'; their model cards list what they "
+        f"were trained on. They were run with {_libraries(versions)}. Cross-sectional "
+        "area is the sum of the voxels' shares of cord, corrected for the angle between section "
+        "and centreline; vertebral levels come from disc labels where there were any. Lesions are "
+        "18-connected components of at least 3 mm3 inside the cord."
     )
 
 

@@ -75,7 +75,8 @@ def validate(config: Config) -> None:
 def needs_libraries(config: Config, sessions: Sequence[SessionInputs]) -> bool:
     """Whether nodes will run on this machine, in workers of the default plugin."""
     only_texts = config.dry_run or config.reports_only or config.boilerplate_only
-    return not only_texts and config.use_plugin is None and any(s.has_brain for s in sessions)
+    here = not only_texts and config.use_plugin is None
+    return here and any(session.has_input(config.tasks) for session in sessions)
 
 
 def prepare_work_dir(config: Config) -> None:

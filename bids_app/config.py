@@ -24,7 +24,7 @@ from bids_app.machine import (
 )
 
 ALL_TASKS = ("thalamus", "lesions", "cord", "enhancement")
-BUILT_TASKS = ("thalamus", "lesions")
+BUILT_TASKS = ("thalamus", "lesions", "cord")
 #: Those whose shipped networks measure well enough to run unasked (docs/benchmarks.md).
 DEFAULT_TASKS = ("thalamus",)
 CONTRASTS = ("t1w", "flair", "t2w", "cord")

@@ -1,9 +1,10 @@
 """The data dictionaries: the one home of each column's meaning, unit and method.
 
-``data/morph_dictionary.json`` holds every column of ``*_morph.tsv`` (one row a session) and
-``data/lesions_dictionary.json`` of ``*_desc-lesions_morph.tsv`` (one row a lesion), in the table's
-order. The JSON sidecars, the report's sentences, the group tables and the page in ``docs/`` are
-made from them; a new column is one more entry there.
+``data/morph_dictionary.json`` holds every column of ``*_morph.tsv`` (one row a session),
+``data/lesions_dictionary.json`` of ``*_desc-lesions_morph.tsv`` (one row a lesion of the brain),
+``data/slices_dictionary.json`` and ``data/cordlesions_dictionary.json`` those of one row a section
+and a lesion of the spinal cord, in the table's order. The JSON sidecars, the report's sentences,
+the group tables and the page in ``docs/`` are made from them; a new column is one more entry there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 #: The tables, as the functions here and in ``tables`` know them.
-MORPH, LESIONS = "morph", "lesions"
+MORPH, LESIONS, SLICES, CORD_LESIONS = "morph", "lesions", "slices", "cordlesions"
+#: Those that a session has one of for each image of the cord.
+CORD_TABLES = (SLICES, CORD_LESIONS)
 _FOLDER = Path(__file__).with_name("data")
 #: Entry in the file -> its name in a sidecar. Type only serves the writing of tables,
 #: Task (where there is one) the report, which does not miss what nobody asked for.

@@ -21,8 +21,12 @@ def pages() -> dict[str, str]:
         "columns.md": "# Columns of the morph tables\n\nMissing is `n/a`.\n"
         "\n## One row a session: `*_morph.tsv`\n\n"
         + dictionary.markdown_table()
-        + "\n## One row a lesion: `*_desc-lesions_morph.tsv`\n\n"
-        + dictionary.markdown_table(dictionary.LESIONS),
+        + "\n## One row a lesion of the brain: `*_desc-lesions_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.LESIONS)
+        + "\n## One row a section of the spinal cord: `*_desc-slices_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.SLICES)
+        + "\n## One row a lesion of the spinal cord: `*_desc-cordlesions_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.CORD_LESIONS),
     }
 
 

@@ -1,8 +1,10 @@
-"""The group level: one table of every session and one of their lesions, from the derivatives alone.
+"""The group level: a table of every session and those of their parts, from the derivatives alone.
 
 ``group_morph.tsv`` has one row for each session's ``*_morph.tsv``, sorted, with the columns of
 ``participants.tsv`` and of ``sub-*_sessions.tsv`` between the labels and the measures.
-``group_desc-lesions_morph.tsv`` holds the lesions of the same sessions, in the same order.
+``group_desc-lesions_morph.tsv`` holds the lesions of the same sessions, in the same order, and
+``group_desc-slices_morph.tsv`` and ``group_desc-cordlesions_morph.tsv`` the sections and lesions of
+their cords.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 
 from bids_app import dictionary
 from bids_app.config import Config
-from bids_app.dictionary import LESIONS, MORPH
+from bids_app.dictionary import CORD_TABLES, LESIONS, MORPH
 from bids_app.tables import (
     MISSING,
     Row,
@@ -88,35 +90,43 @@ def run_group(config: Config) -> int:
     write_json(path.with_suffix(".json"), _sidecar(names, participants, sessions))
     write_tsv(path, names, joined)
     LOGGER.info("%d row(s) in %s; %d session(s) missing.", len(rows), path, len(missing))
-    _write_lesions(out_dir, rows)
+    for table in (LESIONS, *CORD_TABLES):
+        _write_parts(out_dir, rows, table)
     return 0
 
 
-def _write_lesions(out_dir: Path, sessions: Sequence[Row]) -> None:
-    """Write the lesions of these rows of the group table; no file where none was looked for.
+def _write_parts(out_dir: Path, sessions: Sequence[Row], table: str) -> None:
+    """Write what the sessions of the group table have in this table; no file where none has one.
 
-    A session whose table cannot be used is named in a warning.
+    A table that cannot be used is named in a warning.
     """
-    lesions, found = [], 0
+    parts, found = [], 0
     for row in sessions:
         subject, session = (None if row[key] == MISSING else row[key] for key in KEYS)
-        path = _table_path(out_dir, subject, session, LESIONS)
-        if not path.is_file():
-            continue
-        try:
-            lesions += _read_own(path, subject, session, LESIONS)
-            found += 1
-        except TableError as error:
-            LOGGER.warning("Lesions are not in the group table: %s", error)
-    path = out_dir / table_name("group", LESIONS)
+        for path in _part_paths(out_dir, subject, session, table):
+            try:
+                parts += _read_own(path, subject, session, table)
+                found += 1
+            except TableError as error:
+                LOGGER.warning("Left out of the group's table of %s: %s", table, error)
+    path = out_dir / table_name("group", table)
     if not found:
         # An older one would not belong to the group table beside it.
         for stale in (path, path.with_suffix(".json")):
             stale.unlink(missing_ok=True)
         return
-    write_json(path.with_suffix(".json"), dictionary.sidecar(table=LESIONS))
-    write_tsv(path, dictionary.columns(LESIONS), lesions)
-    LOGGER.info("%d lesion(s) of %d session(s) in %s.", len(lesions), found, path)
+    write_json(path.with_suffix(".json"), dictionary.sidecar(table=table))
+    write_tsv(path, dictionary.columns(table), parts)
+    LOGGER.info("%d row(s) of %d table(s) in %s.", len(parts), found, path)
+
+
+def _part_paths(out_dir: Path, subject: str, session: str | None, table: str) -> list[Path]:
+    """A session's tables of a kind that there are: one, or of the cord one an image."""
+    path = _table_path(out_dir, subject, session, table)
+    if table in CORD_TABLES:
+        prefix = "_".join(filter(None, (subject, session)))
+        return sorted(path.parent.glob(f"{prefix}_*_desc-{table}_morph.tsv"))
+    return [path] if path.is_file() else []
 
 
 def collect_rows(

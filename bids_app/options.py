@@ -181,8 +181,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         SUBSET, ("--tasks",), "tasks",
-        "what to measure; 'lesions' needs weights of your own (--model-dir), 'cord' and "
-        "'enhancement' are not built in this version", " ".join(DEFAULT_TASKS),
+        "what to measure; 'lesions' and 'cord' need weights of your own (--model-dir), "
+        "'enhancement' is not built in this version", " ".join(DEFAULT_TASKS),
         _several(choices=ALL_TASKS),
     ),
     Option(

@@ -8,6 +8,7 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from bids_app.config import Config
+from bids_app.cord_outputs import connect_cord
 from bids_app.failures import workflow_name
 from bids_app.lesion_outputs import connect_lesions
 from bids_app.measure_files import measures_folder
@@ -28,8 +29,10 @@ def init_single_session_wf(config: Config, session: SessionInputs, cards: list[d
     ``cards`` are the model cards of the tasks' networks; their hashes enter the nodes' hashes.
     """
     images = {c: getattr(session, c) for c in BRAIN if getattr(session, c) is not None}
+    cord = {name: path for name, path in session.cord_sources.items() if path in session.cord}
     workflow = init_session_wf(
         contrasts=tuple(images),
+        cord=tuple(cord),
         tasks=tuple(config.tasks),
         weights_sha256={card["name"]: card["sha256"] for card in cards},
         model_dir=str(config.model_dir) if config.model_dir else None,
@@ -41,8 +44,9 @@ def init_single_session_wf(config: Config, session: SessionInputs, cards: list[d
         random_seed=config.random_seed,
         name=workflow_name(session.subject, session.session),
     )
-    for contrast, path in images.items():
-        setattr(workflow.get_node("inputnode").inputs, contrast, str(path))
+    inputs = workflow.get_node("inputnode").inputs
+    for field, path in [*images.items(), *((f"cord_{name}", path) for name, path in cord.items())]:
+        setattr(inputs, field, str(path))
     Outputs(workflow, config, session, images).connect_all()
     return workflow
 
@@ -66,12 +70,20 @@ class Outputs:
 
     def __init__(self, workflow, config, session, images):
         self.workflow, self.config, self.session, self.images = workflow, config, session, images
+        self.files = images | session.cord_sources  # what outputs are named after
         self.anatomical = workflow.get_node("anatomical_wf")
         branches = {c: workflow.get_node(f"thalamus_{c}_wf") for c in SEGMENTATIONS}
         self.thalamus = {c: branch for c, branch in branches.items() if branch is not None}
-        self.reference = next(iter(images))
+        self.reference = next(iter(images), None)
 
     def connect_all(self) -> None:
+        if self.images:
+            self._connect_brain()
+        if "cord" in self.config.tasks:
+            for name, path in self.session.cord_sources.items():
+                connect_cord(self, name, path)
+
+    def _connect_brain(self) -> None:
         for contrast in self.images:
             self._image(contrast)
             self._brain_mask(contrast)
@@ -89,8 +101,8 @@ class Outputs:
             connect_lesions(self)
 
     def uri(self, contrast: str) -> str:
-        """BIDS URI of the raw image of a contrast."""
-        return f"bids:raw:{self.images[contrast].relative_to(self.config.bids_dir).as_posix()}"
+        """BIDS URI of the raw image of a contrast, or of the cord."""
+        return f"bids:raw:{self.files[contrast].relative_to(self.config.bids_dir).as_posix()}"
 
     def sink(
         self, name: str, contrast: str, source, field: str, *, image: bool = False,
@@ -106,7 +118,7 @@ class Outputs:
         sink = pe.Node(
             (OptionalSink if optional else DerivativesDataSink)(
                 base_directory=str(self.config.output_dir),
-                source_file=[str(self.images[contrast])],
+                source_file=[str(self.files[contrast])],
                 check_hdr=False,
                 dismiss_entities=["datatype"],
                 **entities,
@@ -150,11 +162,14 @@ class Outputs:
             (f"outputnode.{contrast}_mask", "mask_files"),
         ])])  # fmt: skip
 
-    def figure(self, interface, name: str, contrast: str, desc: str) -> pe.Node:
+    def figure(
+        self, interface, name: str, contrast: str, desc: str, *, optional: bool = False
+    ) -> pe.Node:
         figure = pe.Node(interface, name=f"figure_{name}", mem_gb=0.5)
         self.sink(
-            f"ds_figure_{name}", contrast, figure, "out_report", desc=desc, datatype="figures"
-        ).inputs.dismiss_entities = []
+            f"ds_figure_{name}", contrast, figure, "out_report", optional=optional, desc=desc,
+            datatype="figures",
+        ).inputs.dismiss_entities = []  # fmt: skip
         return figure
 
     def _registration(self, kind: str, *contrasts: str) -> dict:

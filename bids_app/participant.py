@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
+from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
 from bids_app.dictionary import LESIONS, MORPH
 from bids_app.measure_files import lesion_rows_file, measures_folder
 from bids_app.progress import Progress
@@ -65,7 +66,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
 
 def model_cards(config: Config) -> list[dict]:
     """Verified model cards of the networks that the tasks need, each with its ``name``."""
-    from networks import deepgrai, lesions, opfer
+    from networks import cord, deepgrai, lesions, opfer
     from networks.weights import read_card, verified_weights
 
     names = []
@@ -73,6 +74,8 @@ def model_cards(config: Config) -> list[dict]:
         names += [*deepgrai.STAGES, opfer.NAME]
     if "lesions" in config.tasks:
         names.append(lesions.NAMES[config.lesion_model])
+    if "cord" in config.tasks:
+        names += cord.NAMES
     cards = []
     for name in names:
         card = read_card(name, config.model_dir)
@@ -85,7 +88,7 @@ def describe_nodes(config: Config, session: SessionInputs) -> list[str]:
     """Names of the nodes that would run for a session, for ``--dry-run``."""
     from bids_app.outputs import init_single_session_wf
 
-    if not session.has_brain:
+    if not session.has_input(config.tasks):
         return []
     workflow = init_single_session_wf(config, session, model_cards(config))
     names = (name.rsplit(".", 1)[-1] for name in workflow.list_node_names())
@@ -93,7 +96,7 @@ def describe_nodes(config: Config, session: SessionInputs) -> list[str]:
 
 
 def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[dict]):
-    """The Nipype workflow of all sessions with brain images; None when there are none."""
+    """The Nipype workflow of all sessions with images for the tasks; None without any."""
     from copy import deepcopy
 
     from nipype.pipeline import engine as pe
@@ -101,8 +104,8 @@ def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[di
     from bids_app.outputs import init_single_session_wf
 
     workflow = pe.Workflow(name=WORKFLOW, base_dir=str(config.work_dir))
-    with_brain = [s for s in sessions if s.has_brain]
-    for session in with_brain:
+    with_input = [s for s in sessions if s.has_input(config.tasks)]
+    for session in with_input:
         folder = fail.crash_dir(config.output_dir, session.subject, config.run_uuid)
         folder.mkdir(parents=True, exist_ok=True)
         config.write_toml(folder / "msmorph.toml")
@@ -111,7 +114,7 @@ def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[di
         for node in single._get_all_nodes():
             node.config = deepcopy(single.config)
         workflow.add_nodes([single])
-    return workflow if with_brain else None
+    return workflow if with_input else None
 
 
 def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -> None:
@@ -122,7 +125,7 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
             stale.unlink(missing_ok=True)
     workflow = build_workflow(config, sessions, cards)
     if workflow is None:
-        LOGGER.warning("No session has a brain image that a built task can use.")
+        LOGGER.warning("No session has an image that the tasks can use.")
         return
     if config.write_graph:
         _write_graph(workflow, config.log_dir / f"graph-{config.run_uuid}.dot")
@@ -212,13 +215,15 @@ def _table_files(config: Config, session: SessionInputs) -> list[Path]:
     """A session's tables and what they are made from."""
     paths = [_table_path(config, session, table) for table in (MORPH, LESIONS)]
     paths += [path.with_suffix(".json") for path in paths]
-    return [*paths, *_measure_files(config, session), lesion_rows_file(config, session)]
+    paths += old_cord_tables(session, session_folder(config, session))
+    return [*paths, *sorted(measures_folder(config, session).rglob("*.json"))]
 
 
 def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
     """One morph row a session, of whatever its branches measured; absent measures are n/a.
 
-    A session whose lesions were measured, be it that there are none, has a table of them too.
+    A session whose lesions were measured, be it that there are none, has a table of them too, and
+    so has each image whose cord was.
     """
     from bids_app import tables
     from measures.structures import brain_parenchymal_fraction
@@ -234,10 +239,12 @@ def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
         # Of two branches, and one alone must not stop the other's measures.
         fraction = brain_parenchymal_fraction(row.get("brain_ml"), row.get("tiv_ml"))
         row["brain_parenchymal_fraction"] = fraction
+        row |= cord_columns(config, session)
         tables.write_morph_row(row, _table_path(config, session, MORPH))
         if (path := lesion_rows_file(config, session)).is_file():
             lesions = [labels | lesion for lesion in json.loads(path.read_text(encoding="utf-8"))]
             tables.write_rows(lesions, _table_path(config, session, LESIONS), LESIONS)
+        write_cord_tables(config, session, labels, session_folder(config, session))
 
 
 def _write_reports(config, sessions, failed, cards) -> list[str]:

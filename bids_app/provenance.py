@@ -20,7 +20,8 @@ BIDS_VERSION = "1.10.0"
 NAME = "MSMorph"
 #: What BIDS 1.10 has no name for, though its derivatives need it. Folders are without a slash at
 #: the end: bids-validator-deno 3.0.2 goes on to report those that have one.
-BIDSIGNORE = ("*.html", "logs", "log", "figures", "*_xfm.*", "*_morph.*")
+BIDSIGNORE = ("*.html", "logs", "log", "figures", "*_xfm.*", "*_morph.*",
+              "*_desc-centerline_mask.csv")  # fmt: skip
 _CONTAINER_TYPES = ("docker", "singularity", "apptainer", "podman", "charliecloud")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bids_app.config import BUILT_TASKS, Config
+from bids_app.config import Config
 from bids_app.errors import UsageError
 from bids_app.filters import Filters, load_filters
 from bids_app.layout import find_images
@@ -23,7 +23,8 @@ from bids_app.sidecars import Sidecars, entities_of, suffix_of
 LOGGER = logging.getLogger("msmorph.query")
 
 BRAIN = {"t1w": "T1w", "flair": "FLAIR", "t2w": "T2w"}
-CORD_SUFFIXES = ("T1w", "T2w", "T2starw")
+#: The best contrast for the cord's measures first.
+CORD_SUFFIXES = ("T2w", "T2starw", "T1w")
 #: 'spinecho' is a pulse sequence and 'record' is no cord.
 _CORD_LABEL = re.compile(r"spine(?!cho)|(?<!re)cord|lumbar", re.IGNORECASE)
 _ANNEX_POINTER = b"/annex/objects/"
@@ -69,6 +70,29 @@ class SessionInputs:
     def reference(self) -> Path | None:
         """Return the image whose grid is the session's reference: T1w, else FLAIR, else T2w."""
         return self.t1w or self.flair or self.t2w
+
+    @property
+    def cord_sources(self) -> dict[str, Path]:
+        """Return name -> image that the cord can be measured on, the best first.
+
+        These are the cord images, named after what is theirs (``acqcspine_T2w``), and without any
+        the brain's T1w, named ``t1w``: its neck shows the upper cord.
+        """
+        order = {suffix: place for place, suffix in enumerate(CORD_SUFFIXES)}
+        found = sorted(self.cord, key=lambda path: order.get(suffix_of(path.name), len(order)))
+        names = {re.sub(r"\W", "", own_label(path)): path for path in found}
+        return names or ({"t1w": self.t1w} if self.t1w else {})
+
+    def has_input(self, tasks: Iterable[str]) -> bool:
+        """Return whether there is any image that these tasks can use."""
+        return self.has_brain or ("cord" in tasks and bool(self.cord))
+
+
+def own_label(image: Path) -> str:
+    """Return an image's name without subject and session: ``acq-cspine_T2w``."""
+    names = entities_of(image.name)
+    own = [f"{key}-{value}" for key, value in names.items() if key not in ("sub", "ses")]
+    return "_".join([*own, suffix_of(image.name)])
 
 
 @dataclass
@@ -246,14 +270,14 @@ def _why_not(other: Path, used: Path) -> str:
 
 def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
     """Yield a sentence for what the session lacks and what that means for the results."""
-    unbuilt = "the cord task is not built in this version"
+    asked = "cord" in config.tasks
     if not session.has_brain:
         if not session.cord:
             yield "No anatomical image that can be used: nothing is measured."
-        elif "cord" in BUILT_TASKS:
+        elif asked:
             yield "Only spinal-cord images: no brain measures."
         else:
-            yield f"Only spinal-cord images: no brain measures; {unbuilt}."
+            yield "Only spinal-cord images: nothing is measured without --tasks cord."
         return
     reference = suffix_of(session.reference.name) if session.reference else ""
     if session.t1w is None:
@@ -266,5 +290,10 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
         yield f"No FLAIR image: thalamus volume on FLAIR is n/a{lesions}."
     if session.t2w is None:
         yield "No T2w image."
-    if session.cord and "cord" not in BUILT_TASKS:
-        yield f"Spinal-cord images are there, but {unbuilt}."
+    if session.cord and not asked:
+        yield "Spinal-cord images are there; --tasks cord measures them."
+    if asked and not session.cord:
+        if session.t1w is None:
+            yield "No spinal-cord image and no T1w image: the spinal cord is n/a."
+        else:
+            yield "No spinal-cord image: the upper cord is measured on the T1w image."

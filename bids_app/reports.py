@@ -71,6 +71,18 @@ FIGURES = {
         "The outlines decide which region a lesion is counted to: ventricles, thalamus, "
         "cerebellum and brain stem should be followed roughly.",
     ),
+    "cordoverview": (
+        "Spinal cord on {suffix}: course",
+        "Sagittal sections, bent from side to side so that the cord stays in view. The outline "
+        "should run along the whole cord that the image shows, end where it becomes the brain, and "
+        "leave out canal, discs and throat.",
+    ),
+    "cord": (
+        "Spinal cord on {suffix}: sections",
+        "Axial sections from the highest on, each about the middle of the cord. The outline should "
+        "follow the border of cord and fluid, without nerve roots. Bright spots without an outline "
+        "of their own are missed lesions; outlines on grey matter or on flow artefacts are wrong.",
+    ),
 }
 _CARD_FACTS = {
     "sha256": "SHA-256", "trained_on": "Trained on", "intended_use": "Intended use",

@@ -41,11 +41,15 @@ class Volume:
 
 @dataclass(frozen=True)
 class Panel:
-    """One slice: its axis (0 sagittal, 1 coronal, 2 axial), its index, and which volume."""
+    """One slice: its axis (0 sagittal, 1 coronal, 2 axial), its index, and which volume.
+
+    ``place`` is written instead of its world position, which a reformatted slice has none of.
+    """
 
     axis: int
     index: int
     volume: int = 0
+    place: str = ""
 
 
 def load_ras(path) -> Volume:
@@ -217,8 +221,9 @@ def _label_panel(axes, volume: Volume, panel: Panel, box) -> None:
     """Write the slice's world position (mm) and the side letters."""
     centre = (box[:, 0] + box[:, 1] - 1) / 2.0
     centre[panel.axis] = panel.index
-    place = round(float((volume.affine @ [*centre, 1.0])[panel.axis]))
-    _text(axes, 0.02, 0.98, f"{'xyz'[panel.axis]} = {place}", "left", "top", 6)
+    mm = round(float((volume.affine @ [*centre, 1.0])[panel.axis]))
+    place = panel.place or f"{'xyz'[panel.axis]} = {mm}"
+    _text(axes, 0.02, 0.98, place, "left", "top", 6)
     if panel.axis != SAGITTAL:
         _text(axes, 0.01, 0.5, "R", "left", "center", 7)
         _text(axes, 0.99, 0.5, "L", "right", "center", 7)

@@ -45,8 +45,8 @@ def save_nifti(data, affine, path, *, code: int = 1) -> str:
     return str(path)
 
 
-def read_checked(path) -> tuple:
-    """Read and check a raw image.
+def read_checked(path, *, brain: bool = True) -> tuple:
+    """Read and check a raw image, which is to show a whole ``brain`` or else anything.
 
     Returns (data float32 of shape (x, y, z), affine 4 x 4, note); the note is '' or says what was
     decided about a contradictory header.  Raises ImageError (one sentence) for anything unusable.
@@ -63,7 +63,8 @@ def read_checked(path) -> tuple:
         dtype = image.get_data_dtype()
     except (*READ_ERRORS, ImageFileError, HeaderDataError, AttributeError) as error:
         raise ImageError(damaged) from error
-    shape = image_checks.spatial_shape(image.shape, name)
+    min_slices = image_checks.MIN_SLICES if brain else 1
+    shape = image_checks.spatial_shape(image.shape, name, min_slices)
     image_checks.check_dtype(dtype, name)
     affine, note = _affine_of(image, shape)
     image_checks.check_affine(affine, name)
@@ -72,7 +73,8 @@ def read_checked(path) -> tuple:
     except READ_ERRORS as error:
         raise ImageError(damaged) from error
     image_checks.check_values(data, name)
-    image_checks.check_brain_coverage(np.nan_to_num(data), affine, name)
+    if brain:
+        image_checks.check_brain_coverage(np.nan_to_num(data), affine, name)
     data = np.nan_to_num(data, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     return data, affine, f"{name}: {note}." if note else ""
 

@@ -63,7 +63,7 @@ def trace_centreline(
 
 
 def reference_centreline(mask: np.ndarray, voxel_mm: np.ndarray) -> np.ndarray:
-    """Centreline (n, 3) in voxels of a manual cord mask (X, Y, Z): smoothed centres of its slices.
+    """Centreline (n, 3) in voxels of a cord mask (X, Y, Z), or weights: smoothed centres of slices.
 
     Gros 2019, 2.4.1, with a smoothing spline in place of a Bezier one. (0, 3) for an empty mask.
     """

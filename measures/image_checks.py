@@ -26,10 +26,11 @@ class ImageError(ValueError):
     """An image that cannot be used; the message is one sentence with file name and remedy."""
 
 
-def spatial_shape(shape, name: str) -> tuple[int, int, int]:
+def spatial_shape(shape, name: str, min_slices: int = MIN_SLICES) -> tuple[int, int, int]:
     """Return the three spatial sizes of an image; trailing axes of length 1 are dropped.
 
-    Raises ImageError for anything that is not 3D, is too small or is too large to load.
+    Raises ImageError for anything that is not 3D, is too large to load or has fewer slices than
+    ``min_slices``.
     """
     sizes = tuple(int(s) for s in shape)
     while len(sizes) > 3 and sizes[-1] == 1:
@@ -45,9 +46,9 @@ def spatial_shape(shape, name: str) -> tuple[int, int, int]:
             f"head scan has (at most {MAX_AXIS} on an axis): check that its header is not damaged "
             "and resample it to at least 0.25 mm."
         )
-    if min(sizes) < MIN_SLICES:
+    if min(sizes) < min_slices:
         raise ImageError(
-            f"{name} has only {min(sizes)} slices and at least {MIN_SLICES} are needed: "
+            f"{name} has only {min(sizes)} slices and at least {min_slices} are needed: "
             "leave this localiser or partial scan out with --bids-filter-file."
         )
     return sizes

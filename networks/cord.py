@@ -12,12 +12,22 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from networks.geometry import InputGrid, image_axes, normalise, resample_to_grid
+from networks.geometry import (
+    InputGrid,
+    image_axes,
+    mean_over_voxels,
+    normalise,
+    resample_to_grid,
+)
 from networks.nyul import standardise
 
+#: Weights of CNN1 and of both CNN2, in the order of their use.
+NAMES = ("cord-detector", "cord", "cord-lesions")
 IN_PLANE_MM = 0.5
 # The centreline is smooth: a slice every 2 mm finds it as well as one every 0.5 mm.
 DETECTION_STEP_MM = 2.0
+#: Slices of 0.5 mm that a window goes on beyond the centreline, as far as in training.
+BEYOND = 8
 
 
 @dataclass
@@ -42,6 +52,16 @@ class CordImage:
         centre_mm = self.affine[:3, :3] @ middle + self.affine[:3, 3]
         return grid, grid.affine(centre_mm, image_axes(self.affine))
 
+    def padded(self) -> CordImage:
+        """With its outermost voxels once more all around.
+
+        Half of a voxel lies beyond its centre, where interpolation would fade it into nothing: of
+        slices 5 mm thick, 2.5 mm.
+        """
+        affine = self.affine.copy()
+        affine[:3, 3] -= affine[:3, :3].sum(1)
+        return CordImage(np.pad(self.data, 1, mode="edge"), affine)
+
 
 def detect_cord(image: CordImage, network, device: str = "cpu"):
     """CNN1's confidence in cord: float32 (X, Y, Z) in [0, 1] on the grid of 2 mm, and its affine.
@@ -52,7 +72,8 @@ def detect_cord(image: CordImage, network, device: str = "cpu"):
     import torch
 
     grid, affine = image.grid(DETECTION_STEP_MM)
-    volume = normalise(resample_to_grid(image.data, image.affine, grid, affine))
+    whole = image.padded()
+    volume = normalise(resample_to_grid(whole.data, whole.affine, grid, affine))
     slices = volume.permute(2, 0, 1)[:, None].to(device)
     with torch.inference_mode():
         found = [network(part).sigmoid()[:, 0] for part in slices.split(8)]
@@ -96,6 +117,7 @@ def read_window(image: CordImage, affine, points):
 
     from networks.geometry import antialias, sample_volume
 
+    image = image.padded()
     voxel_mm = np.linalg.norm(image.affine[:3, :3], axis=0)
     smooth = antialias(image.data.astype(np.float32), voxel_mm, np.full(3, IN_PLANE_MM))
     matrix = np.linalg.inv(image.affine) @ affine
@@ -107,15 +129,16 @@ def segment_window(window, network, card: dict, device: str = "cpu") -> np.ndarr
     """CNN2's probability (S, S, N) in a window that follows the centreline (tensor, (S, S, N)).
 
     ``card``'s input has the ``shape`` of a patch and the ``scale`` of Nyúl's landmarks. A window
-    of the same intensity everywhere shows nothing: zero.
+    of nearly the same intensity everywhere shows nothing: zero.
     """
     import torch
     from monai.inferers import sliding_window_inference
 
     values = window.numpy()
-    if np.ptp(values) == 0:
+    try:
+        scaled = standardise(values, card["input"]["scale"])
+    except ValueError:
         return np.zeros(values.shape, np.float32)
-    scaled = standardise(values, card["input"]["scale"])
     scaled = torch.from_numpy((scaled - scaled.mean()) / (scaled.std() + 1e-6))
     with torch.inference_mode():
         logits = sliding_window_inference(
@@ -134,3 +157,41 @@ def paste_window(values: np.ndarray, centres, first: int, shape) -> np.ndarray:
         there = [slice(h.start - a, h.stop - a) for h, a in zip(here, (x, y), strict=True)]
         whole[(*here, first + n)] = values[(*there, n)]
     return whole
+
+
+def extended(line, slice_mm: float) -> np.ndarray:
+    """A centreline (n, 3) in voxels, upwards, that goes on for 4 mm beyond both of its ends.
+
+    Straight along the third axis, as in training; ``slice_mm`` is the voxels' edge along it.
+    """
+    line = np.asarray(line, float)
+    step = np.array([0, 0, BEYOND * IN_PLANE_MM / slice_mm])
+    return np.vstack([line[:1] - step, line, line[-1:] + step])
+
+
+def segment_along(image: CordImage, line_mm, cord, lesion, device: str = "cpu") -> np.ndarray:
+    """Share of cord and of lesion in every voxel of an image: float32 (2, X, Y, Z), 0 to 1.
+
+    ``line_mm`` (n, 3) is the centreline in world mm, upwards; ``cord`` and ``lesion`` are a
+    network of CNN2 and its card each. What is not cord on the networks' grid of 0.5 mm is no
+    lesion. A voxel's value is the mean over its volume.
+    """
+    grid, affine = image.grid(IN_PLANE_MM)
+    to_voxels = np.linalg.inv(affine)
+    line = np.asarray(line_mm) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    centres, first = window_centres(extended(line, IN_PLANE_MM), grid.shape[2])
+    sides = [card["input"]["shape"][0] for _, card in (cord, lesion)]
+    corner = centres.min(0) - max(sides) // 2
+    box = (*(centres.max(0) - corner + max(sides)), len(centres))
+    maps = []
+    for (network, card), side in zip((cord, lesion), sides, strict=True):
+        window = read_window(image, affine, window_points(centres, first, side))
+        found = segment_window(window, network, card, device)
+        maps.append(paste_window(found, centres - corner, 0, box))
+    maps[1][maps[0] <= 0.5] = 0
+    # The image may reach a little beyond the centres of the grid's outermost slices.
+    ends = (int(first == 0), int(first + len(centres) == grid.shape[2]))
+    maps = np.pad(np.stack(maps), ((0, 0), (0, 0), (0, 0), ends), mode="edge")
+    placed = affine.copy()
+    placed[:3, 3] += affine[:3, :3] @ [*corner, first - ends[0]]
+    return mean_over_voxels(maps, placed, image.data.shape, image.affine)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool3d, max_pool3d, pad
 
-from networks.cord import window_centres, window_points
+from networks.cord import BEYOND, window_centres, window_points
 from networks.geometry import normalise
 from networks.nyul import landmarks, standard_scale, standardise
 from training.cord_sources import CordSource, draw_scene
@@ -18,7 +18,6 @@ from training.sampling import Sampler
 
 SLICES_SCENE = (208, 208, 48)
 MARGIN = 24  # voxels beside a window, for a cord that leans by up to 30 degrees
-BEYOND = 8  # slices of a window that may lie beyond an end of the cord
 SCALE_SCENES = 48
 
 

@@ -7,6 +7,7 @@ from nipype.pipeline import engine as pe
 
 from workflows.anatomical import CONTRASTS, init_anatomical_wf
 from workflows.branch import lesion_contrast
+from workflows.cord import init_cord_wf
 from workflows.lesions import init_lesions_wf
 from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
@@ -14,6 +15,7 @@ from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 def init_session_wf(
     *,
     contrasts: tuple[str, ...],
+    cord: tuple[str, ...] = (),
     tasks: tuple[str, ...] = ("thalamus",),
     weights_sha256: dict[str, str],
     model_dir: str | None = None,
@@ -25,7 +27,7 @@ def init_session_wf(
     random_seed: int = 1,
     name: str = "session_wf",
 ) -> pe.Workflow:
-    """Prepare the brain images of a session and run every task they allow.
+    """Prepare the brain images of a session and run every task that its images allow.
 
     Workflow Graph
         .. workflow::
@@ -36,8 +38,10 @@ def init_session_wf(
     Parameters
     ----------
     contrasts : which of ``t1w``, ``flair``, ``t2w`` the session has.
+    cord : a name (of letters, digits and ``_``) for each spinal-cord image of the session.
     tasks : which branches to build; the thalamus is measured on a FLAIR and on a T1w,
-        each by itself, lesions on a FLAIR or a T2w with what else there is.
+        each by itself, lesions on a FLAIR or a T2w with what else there is, the cord on every
+        cord image, or else on the T1w.
     weights_sha256 : hash of each network's weights by its name.
     model_dir, device : see ``init_thalamus_flair_wf``.
     skull_strip, random_seed : see ``init_anatomical_wf``.
@@ -47,12 +51,23 @@ def init_session_wf(
     Inputs
     ------
     t1w, flair, t2w : raw images, for each contrast named.
+    cord_{name} : raw image of the cord, for each name.
 
     The branches are the sub-workflows ``anatomical_wf``, ``thalamus_flair_wf``,
-    ``thalamus_t1w_wf`` and ``lesions_wf``; their output nodes hold the results.
+    ``thalamus_t1w_wf``, ``lesions_wf``, and ``cord_{name}_wf`` (``cord_t1w_wf`` on the T1w);
+    their output nodes hold the results. The input node of a cord branch has a field
+    ``disc_labels`` that may be set. Without a brain image there is no ``anatomical_wf``.
     """
     workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(niu.IdentityInterface(list(contrasts)), name="inputnode")
+    fields = [*contrasts, *(f"cord_{image}" for image in cord)]
+    inputnode = pe.Node(niu.IdentityInterface(fields), name="inputnode")
+    if "cord" in tasks:
+        _add_cord(
+            workflow, inputnode, contrasts, cord, weights_sha256,
+            model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
+        )  # fmt: skip
+    if not contrasts:
+        return workflow
     anatomical_wf = init_anatomical_wf(
         **{contrast.lower(): contrast.lower() in contrasts for contrast in CONTRASTS},
         skull_strip=skull_strip,
@@ -97,6 +112,24 @@ def _add_thalamus(workflow, anatomical_wf, contrast: str, weights_sha256, **sett
             (source, f"inputnode.{field}") for field, source in wanted.items()
         ]),
     ])  # fmt: skip
+
+
+def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) -> None:
+    """A branch for each cord image, or else one for the T1w, whose neck shows the upper cord.
+
+    They take the raw images: a bias field was in the training, and none waits for the brain.
+    """
+    from networks.cord import NAMES
+
+    sources = {f"cord_{image}_wf": f"cord_{image}" for image in cord}
+    if not cord and "t1w" in contrasts:
+        sources = {"cord_t1w_wf": "t1w"}
+    hashes = [weights_sha256[name] for name in NAMES]
+    for name, field in sources.items():
+        branch = init_cord_wf(
+            weights_sha256=hashes, brain_t1w=field == "t1w", name=name, **settings
+        )
+        workflow.connect(inputnode, field, branch, "inputnode.image")
 
 
 def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings) -> None:

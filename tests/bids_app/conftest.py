@@ -10,7 +10,16 @@ import pytest
 
 CARDS = [
     {"name": name, "sha256": name[0]}
-    for name in ("deepgrai-stage1", "deepgrai-stage2", "opfer-thalamus", "deepscan", "lesion-unet")
+    for name in (
+        "deepgrai-stage1",
+        "deepgrai-stage2",
+        "opfer-thalamus",
+        "deepscan",
+        "lesion-unet",
+        "cord-detector",
+        "cord",
+        "cord-lesions",
+    )
 ]
 Skeleton = Callable[[Iterable[str]], Path]
 
@@ -36,7 +45,10 @@ def skeleton(tmp_path: Path) -> Skeleton:
 
 
 def _session_with(root: Path, entities: dict[str, str]):
-    """A session whose images carry these entities (contrast -> ``_acq-x_run-1`` ...)."""
+    """A session whose images carry these entities (contrast -> ``_acq-x_run-1`` ...).
+
+    Those of cord images are a list of names under ``cord`` (``_acq-cspine_T2w``).
+    """
     import nibabel as nib
     import numpy as np
 
@@ -45,10 +57,13 @@ def _session_with(root: Path, entities: dict[str, str]):
     folder = root / "sub-01" / "ses-02" / "anat"
     folder.mkdir(parents=True, exist_ok=True)
     paths = dict.fromkeys(BRAIN)
+    entities = dict(entities)
+    cord = tuple(folder / f"sub-01_ses-02{name}.nii.gz" for name in entities.pop("cord", ()))
     for contrast, extra in entities.items():
         paths[contrast] = folder / f"sub-01_ses-02{extra}_{BRAIN[contrast]}.nii.gz"
-        nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(paths[contrast])
-    return SessionInputs("01", "02", **paths, cord=(), notes=())
+    for path in (*cord, *filter(None, paths.values())):
+        nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(path)
+    return SessionInputs("01", "02", **paths, cord=cord, notes=())
 
 
 @pytest.fixture
@@ -85,7 +100,7 @@ def sink_targets(tmp_path: Path, session_graph):
     image = tmp_path / "dummy.nii.gz"
     nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(image)
     kinds = {"xfm_itk": ".txt", "xfm_flirt": ".mat", "mni_xfm": ".txt", "figure": ".svg",
-             "_lut": ".tsv"}  # fmt: skip
+             "_lut": ".tsv", "_points": ".csv"}  # fmt: skip
 
     def run(entities: dict[str, str], only: str = "", **settings) -> list[str]:
         written = []

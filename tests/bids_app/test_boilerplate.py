@@ -16,7 +16,7 @@ VERSIONS = {"nipype": "1.2", "python": "3.11", "antspyx": "0.6"}
 def config(tmp_path):
     return Config(
         bids_dir=tmp_path, output_dir=tmp_path / "out", analysis_level="participant",
-        tasks=["thalamus", "lesions"],
+        tasks=["thalamus", "lesions", "cord"],
     )  # fmt: skip
 
 
@@ -101,3 +101,14 @@ def test_writes_four_files(config):
 
 def test_tex_escapes():
     assert boilerplate._tex("5% of A_b & \\") == r"5\% of A\_b \& \textbackslash{}"
+
+
+@pytest.mark.parametrize(
+    ("ignored", "there"), [([], True), (["t1w"], True), (["cord"], True), (["cord", "t1w"], False)]
+)
+def test_the_cord_needs_an_image_of_its_own_or_a_t1w(config, ignored, there):
+    config.tasks, config.ignore = ["cord"], ignored
+    text = boilerplate.to_markdown(boilerplate.methods(config, VERSIONS))
+    assert ("convolutional networks (Gros et al., 2019)" in text) == there
+    assert ("10.1016/j.neuroimage.2018.09.081" in text) == there
+    assert ("10.1016/j.media.2017.12.001" in text) == there

@@ -69,7 +69,7 @@ def test_the_level_gives_the_exit_code(bids, levels):
     ("args", "words"),
     [
         (["--mem", "lots"], "no amount of memory"),
-        (["--tasks", "cord"], "not built in this version"),
+        (["--tasks", "enhancement"], "not built in this version"),
         (["--participant-label", "9"], "the dataset has: 01, 02"),
         (["--session-label", "9"], "the dataset has: none"),
         (["--use-plugin", "nowhere"], "plugin file"),
@@ -116,8 +116,7 @@ def test_dry_run_prints_inputs_notes_and_steps(bids, levels, capsys):
         "  FLAIR: n/a",
         "  T2w:   n/a",
         "  cord:  sub-02/anat/sub-02_acq-cspine_T2w.nii.gz",
-        "  note:  Only spinal-cord images: no brain measures; the cord task is not built in "
-        "this version.",
+        "  note:  Only spinal-cord images: nothing is measured without --tasks cord.",
         "  steps: none",
         "2 session(s); nothing was run (--dry-run).",
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bids_app import dictionary
-from bids_app.dictionary import LESIONS, MORPH
-from measures import head, lesions, structures, thalamus
+from bids_app.dictionary import CORD_LESIONS, LESIONS, MORPH, SLICES
+from measures import cord, head, lesions, structures, thalamus
 
-EVERY_COLUMN = [(table, name) for table in (MORPH, LESIONS) for name in dictionary.columns(table)]
+TABLES = (MORPH, LESIONS, SLICES, CORD_LESIONS)
+EVERY_COLUMN = [(table, name) for table in TABLES for name in dictionary.columns(table)]
 
 
 @pytest.mark.parametrize(("table", "column"), EVERY_COLUMN)
@@ -32,7 +33,7 @@ def test_a_quality_column_can_be_told_by_its_name(column):
     assert dictionary.is_flag(column) == column.endswith("_flag")
 
 
-@pytest.mark.parametrize("table", [MORPH, LESIONS])
+@pytest.mark.parametrize("table", TABLES)
 def test_labels_come_first_and_no_column_twice(table):
     names = dictionary.columns(table)
     assert names[:2] == ("participant_id", "session_id")
@@ -83,7 +84,7 @@ def test_holds_every_measure_of_the_lesions(brain):
     summary = lesions.summarise_lesions(table)
     names = dictionary.columns()
     assert [name for name in names if name in summary] == list(summary)
-    own = {name for name in names if "lesion_" in name}
+    own = {name for name in names if "lesion_" in name and not name.startswith("cord_")}
     assert own - set(summary) == {"qc_lesion_contrasts", "qc_lesion_flag"}
 
 
@@ -95,6 +96,23 @@ def test_holds_every_structure_of_the_lesion_network(brain):
     expected |= {"structure_other_ventricles_ml"}
     in_dictionary = {name for name in dictionary.columns() if name.startswith("structure_")}
     assert in_dictionary | {"brain_ml"} == expected
+
+
+def test_holds_every_measure_of_the_cord():
+    import numpy as np
+
+    stem = np.zeros((12, 12, 6))
+    stem[3:9, 3:9] = 1
+    spots = np.zeros(stem.shape, np.int32)
+    spots[5:7, 5:7, 2:4] = 1
+    line = np.column_stack([np.full(6, 5.5), np.full(6, 5.5), np.arange(6.0)])
+    rows = cord.measure_slices(stem, line, np.ones(3), spots)
+    found = cord.measure_cord_lesions(spots, rows, np.ones(3))
+    labels = ("participant_id", "session_id", "cord_image")
+    assert dictionary.columns(SLICES) == (*labels, *rows[0])
+    assert dictionary.columns(CORD_LESIONS) == (*labels, *found[0])
+    own = {name for name in dictionary.columns() if "cord_" in name}
+    assert own == {*cord.summarise_cord(rows, found), "qc_cord_flag", "qc_cord_image"}
 
 
 @pytest.mark.parametrize("column", ["region", "touches_ventricle", "touches_cortex"])
@@ -122,7 +140,7 @@ def test_an_unknown_column_is_named():
         dictionary.describe("lesion_ml", LESIONS)
 
 
-@pytest.mark.parametrize("table", [MORPH, LESIONS])
+@pytest.mark.parametrize("table", TABLES)
 def test_markdown_table_has_a_row_a_column(table):
     lines = dictionary.markdown_table(table).splitlines()
     assert len(lines) == 2 + len(dictionary.columns(table))

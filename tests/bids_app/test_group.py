@@ -9,7 +9,7 @@ import pytest
 
 from bids_app import dictionary, group, tables
 from bids_app.config import Config
-from bids_app.dictionary import LESIONS
+from bids_app.dictionary import CORD_LESIONS, LESIONS, SLICES
 
 
 @pytest.fixture
@@ -190,3 +190,30 @@ def test_labels_restrict_the_lesions(config):
     config.participant_label = ["02"]
     assert group.run_group(config) == 0
     assert read_lesions(config) == [("sub-02", "n/a", "1", "5")]
+
+
+def add_slices(morph, image, count, **other):
+    """Write the sections of a cord image beside a session's ``*_morph.tsv``."""
+    labels = {key: tables.read_tsv(morph)[1][0][key] for key in group.KEYS} | other
+    rows = [labels | {"cord_image": image, "slice": n} for n in range(count)]
+    path = morph.with_name(morph.name.replace("_morph", f"_space-{image}_desc-slices_morph"))
+    return tables.write_rows(rows, path, SLICES)
+
+
+def test_sections_of_all_cord_images_of_all_sessions(config, caplog):
+    first = add(config, "01", "a")
+    add_slices(first, "T2w", 2)
+    add_slices(first, "T2starw", 1)
+    add_slices(add(config, "02"), "T2w", 0)
+    add_slices(add(config, "03"), "T2w", 1, participant_id="sub-04")
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 0
+    names, rows = tables.read_tsv(config.output_dir / "group_desc-slices_morph.tsv")
+    assert names == list(dictionary.columns(SLICES))
+    assert [(r["participant_id"], r["session_id"], r["cord_image"], r["slice"]) for r in rows] == [
+        ("sub-01", "ses-a", "T2starw", "0"), ("sub-01", "ses-a", "T2w", "0"),
+        ("sub-01", "ses-a", "T2w", "1"),
+    ]  # fmt: skip
+    assert (config.output_dir / "group_desc-slices_morph.json").is_file()
+    assert not (config.output_dir / tables.table_name("group", CORD_LESIONS)).exists()
+    assert "sub-03_space-T2w_desc-slices_morph.tsv says it is of sub-04" in caplog.text

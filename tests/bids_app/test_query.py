@@ -115,7 +115,7 @@ def test_cord_images_stay_out_of_the_brain(skeleton):
         "T1w.nii.gz", "T2starw.nii.gz", "T2w.nii.gz",
     ]  # fmt: skip
     assert session.notes == (
-        "Only spinal-cord images: no brain measures; the cord task is not built in this version.",
+        "Only spinal-cord images: nothing is measured without --tasks cord.",
         "sub-01_acq-cspine_FLAIR.nii.gz shows the spinal cord and is not used.",
     )
 
@@ -269,6 +269,42 @@ def test_a_label_is_not_taken_for_its_beginning(skeleton):
 def test_no_participants(skeleton):
     with pytest.raises(UsageError, match="has no participant folders"):
         collect(skeleton([]))
+
+
+CORD_NOTES = {
+    "There": "Spinal-cord images are there; --tasks cord measures them.",
+    "Only": "Only spinal-cord images: no brain measures.",
+    "T1w": "No spinal-cord image: the upper cord is measured on the T1w image.",
+    "None": "No spinal-cord image and no T1w image: the spinal cord is n/a.",
+}
+
+
+@pytest.mark.parametrize(
+    ("stems", "tasks", "note", "sources"),
+    [
+        (["T1w", "acq-cspine_T2w"], ["thalamus"], "There", {"acqcspine_T2w": "acq-cspine_T2w"}),
+        (["acq-cspine_T2w"], ["cord"], "Only", {"acqcspine_T2w": "acq-cspine_T2w"}),
+        (["T1w", "FLAIR"], ["cord"], "T1w", {"t1w": "T1w"}),
+        (["FLAIR"], ["cord"], "None", {}),
+        (["T1w", "acq-cspine_T2w"], ["cord"], None, {"acqcspine_T2w": "acq-cspine_T2w"}),
+    ],
+)
+def test_what_the_cord_is_measured_on(skeleton, stems, tasks, note, sources):
+    (session,) = collect(skeleton([f"sub-01_{stem}" for stem in stems]), tasks=tasks)
+    found = {n: path.name.partition(".")[0] for n, path in session.cord_sources.items()}
+    assert found == {n: f"sub-01_{stem}" for n, stem in sources.items()}
+    about_cord = [text for text in session.notes if text in CORD_NOTES.values()]
+    assert about_cord == ([CORD_NOTES[note]] if note else [])
+    assert session.has_input(tasks)
+
+
+def test_of_several_cord_images_the_best_contrast_comes_first(skeleton):
+    stems = ["acq-cspine_T1w", "acq-cspine_T2starw", "acq-cspine_run-1_T2w", "acq-cspine_run-2_T2w"]
+    (session,) = collect(skeleton([f"sub-01_{stem}" for stem in stems]), tasks=["cord"])
+    assert list(session.cord_sources) == [
+        "acqcspine_run1_T2w", "acqcspine_run2_T2w", "acqcspine_T2starw", "acqcspine_T1w",
+    ]  # fmt: skip
+    assert not session.has_input(["thalamus"])
 
 
 def test_ignored_contrasts(skeleton):

@@ -132,3 +132,98 @@ def test_probabilities_of_a_window_come_from_standardised_intensities():
 def test_an_empty_window_shows_no_cord():
     card = {"input": {"shape": [8, 8, 8], "scale": SCALE}}
     assert not cord.segment_window(torch.ones(8, 8, 9), None, card).any()
+
+
+def test_slices_at_the_ends_are_read_at_full_strength():
+    """Half of a slice lies beyond its centre; it is in the acquisition, and in training."""
+    scan = image(shape=(10, 10, 3), voxel_mm=(1.0, 1.0, 5.0), data=np.full((10, 10, 3), 7.0))
+    grid, affine = scan.grid(0.5)
+    assert grid.shape[2] == 30
+    values = cord.read_window(scan, affine, cord.window_points([[10, 10]] * 30, 0, 8))
+    assert torch.allclose(values, torch.tensor(7.0), atol=1e-4)
+    single = image(shape=(10, 10, 1), voxel_mm=(1.0, 1.0, 5.0), data=np.full((10, 10, 1), 7.0))
+    values = cord.read_window(single, affine, cord.window_points([[10, 10]] * 10, 0, 8))
+    assert torch.allclose(values, torch.tensor(7.0), atol=1e-4)
+
+
+def test_a_window_of_hardly_any_signal_shows_no_cord():
+    card = {"input": {"shape": [8, 8, 8], "scale": SCALE}}
+    values = torch.zeros(8, 8, 9)
+    values[4, 4, 4] = 1
+    assert not cord.segment_window(values, None, card).any()
+
+
+class Above(torch.nn.Module):
+    """Finds what is brighter than a threshold in standard deviations."""
+
+    def __init__(self, threshold):
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, patch):
+        return 30 * (patch - self.threshold)
+
+
+def cylinder(affine, shape, middle_mm, radius_mm=5):
+    """Share (X, Y, Z) of an upright cord in every voxel; ``middle_mm`` is x and y."""
+    fine = 4
+    index = np.stack(np.meshgrid(*[(np.arange(n * fine) + 0.5) / fine - 0.5 for n in shape],
+                                 indexing="ij"), -1)  # fmt: skip
+    places = index @ affine[:3, :3].T + affine[:3, 3]
+    inside = ((places[..., :2] - middle_mm) ** 2).sum(-1) <= radius_mm**2
+    parts = inside.reshape(shape[0], fine, shape[1], fine, shape[2], fine)
+    return parts.mean(axis=(1, 3, 5)).astype(np.float32)
+
+
+ORIENTATIONS = {
+    "axial": ([0, 1, 2], [1, 1, 1]),
+    "flipped": ([0, 1, 2], [-1, -1, -1]),
+    "sagittal": ([1, 2, 0], [-1, 1, 1]),
+}
+SIZES = {
+    "axial": ((60, 60, 9), (0.8, 0.8, 4.0)),
+    "flipped": ((60, 60, 1), (0.8, 0.8, 4.0)),
+    "sagittal": ((60, 50, 13), (0.8, 0.8, 3.0)),
+}
+CARDS = [{"input": {"shape": [n, n, 48], "scale": [*[0] * 10, 1]}} for n in (64, 48)]
+
+
+def oriented(kind):
+    """Affine and shape of a scan centred at the origin."""
+    axes, signs = ORIENTATIONS[kind]
+    shape, voxel_mm = SIZES[kind]
+    affine = np.eye(4)
+    affine[:3, :3] = 0
+    for axis, (world_axis, sign) in enumerate(zip(axes, signs, strict=True)):
+        affine[world_axis, axis] = sign * voxel_mm[axis]
+    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return affine, shape
+
+
+@pytest.mark.parametrize("kind", sorted(ORIENTATIONS))
+def test_a_cord_is_segmented_along_its_line_in_any_orientation(kind):
+    affine, shape = oriented(kind)
+    share = cylinder(affine, shape, (1, -2))
+    scan = CordImage(100 * share, affine)
+    line = [[1, -2, z] for z in (-3, -1, 1, 3)]
+    found, lesion = cord.segment_along(scan, line, (Above(1.5), CARDS[0]), (Above(99), CARDS[1]))
+    assert found.shape == shape
+    assert not lesion.any()
+    z_mm = (np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3])[..., 2]
+    near = np.abs(z_mm) < 7 - (4 if kind == "axial" else 0.8) / 2  # the window is 14 mm long
+    assert found[near].sum() == pytest.approx(share[near].sum(), rel=0.1)
+    assert (found[near & (share == 1)] > 0.85).all()
+    assert (found[np.abs(z_mm) > 10] == 0).all()
+
+
+def test_lesions_beside_the_cord_are_none():
+    affine, shape = oriented("axial")
+    share = cylinder(affine, shape, (0, 0))
+    everything = (Above(-9), CARDS[1])
+    line = [[0, 0, z] for z in (-3, 3)]
+    _, lesion = cord.segment_along(
+        CordImage(100 * share, affine), line, (Above(1.5), CARDS[0]), everything
+    )
+    middle = lesion[:, :, 4]
+    assert (middle[share[:, :, 4] == 1] > 0.85).all()
+    assert not middle[cylinder(affine, shape, (0, 0), radius_mm=6)[:, :, 4] == 0].any()

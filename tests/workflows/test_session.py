@@ -8,7 +8,7 @@ from workflows.session import init_session_wf
 
 HASHES = {
     "deepgrai-stage1": "a", "deepgrai-stage2": "b", "opfer-thalamus": "c", "deepscan": "d",
-    "lesion-unet": "e",
+    "lesion-unet": "e", "cord-detector": "f", "cord": "g", "cord-lesions": "h",
 }  # fmt: skip
 BRANCHES = {"thalamus_flair_wf": "flair", "thalamus_t1w_wf": "t1w"}
 LESIONS = {"tasks": ("lesions",), "weights_sha256": HASHES}
@@ -125,3 +125,51 @@ def test_thalami_do_not_wait_for_lesions():
             assert "lesions" not in {n.name for n in nx.ancestors(graph, node)}
         if node.name == "lesions":
             assert not {"deepgrai", "opfer"} & {n.name for n in nx.ancestors(graph, node)}
+
+
+CORD = {"tasks": ("cord",), "weights_sha256": HASHES}
+
+
+def cord_inputs(workflow):
+    """Name of each cord branch -> the field of the session's input node that it gets."""
+    inputnode = workflow.get_node("inputnode")
+    found = {}
+    for node in workflow._graph:
+        if node.name.startswith("cord_"):
+            edge = workflow._graph.get_edge_data(inputnode, node)["connect"]
+            ((source, target),) = edge
+            assert target == "inputnode.image"
+            found[node.name] = source
+    return found
+
+
+@pytest.mark.parametrize(
+    ("contrasts", "cord", "branches"),
+    [
+        ((), ("T2w",), {"cord_T2w_wf": "cord_T2w"}),
+        (("t1w",), ("acqx_T2w", "T2starw"),
+         {"cord_acqx_T2w_wf": "cord_acqx_T2w", "cord_T2starw_wf": "cord_T2starw"}),
+        (("t1w", "flair"), (), {"cord_t1w_wf": "t1w"}),
+        (("flair",), (), {}),
+    ],
+)  # fmt: skip
+def test_every_cord_image_has_its_branch_and_else_the_t1w(contrasts, cord, branches):
+    workflow = init_session_wf(contrasts=contrasts, cord=cord, **CORD)
+    assert cord_inputs(workflow) == branches
+    assert (workflow.get_node("anatomical_wf") is None) == (not contrasts)
+    for name in branches:
+        inputs = workflow.get_node(f"{name}.cord").inputs
+        assert inputs.weights_sha256 == ["f", "g", "h"]
+        assert inputs.brain_t1w == (name == "cord_t1w_wf")
+
+
+def test_the_cord_is_left_alone_unless_asked_for():
+    workflow = init_session_wf(contrasts=("t1w",), cord=("T2w",), weights_sha256=HASHES)
+    assert not cord_inputs(workflow)
+
+
+def test_the_cord_waits_for_no_brain():
+    workflow = init_session_wf(contrasts=("t1w", "flair"), **CORD)
+    graph = generate_expanded_graph(workflow._create_flat_graph())
+    node = next(n for n in graph if n.name == "cord")
+    assert not nx.ancestors(graph, node)

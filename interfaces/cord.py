@@ -1,0 +1,239 @@
+"""Nipype interface of the spinal cord's networks (Gros 2019)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nipype.interfaces.base import File, TraitedSpec, traits
+
+from interfaces.segmentation import ModelInputSpec, ModelInterface, describe_models
+
+THRESHOLD = 0.5
+
+
+class _CordInputSpec(ModelInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="raw image that shows the cord")
+    disc_labels = File(exists=True, desc="image of single voxels with PAM50's disc numbers")
+    brain_t1w = traits.Bool(False, usedefault=True, desc="it is a T1w of the brain")
+
+
+class _CordOutputSpec(TraitedSpec):
+    out_mask = File(desc="cord, uint8, grid of the image; this and the images below where found")
+    out_probseg = File(desc="share of cord in every voxel, float32")
+    out_lesions = File(desc="lesions, uint8, inside the cord")
+    out_centreline = File(desc="voxels of the centreline, uint8, one a section")
+    out_points = File(desc="CSV of the centreline's points in world mm, upwards")
+    measures = traits.Dict(desc="columns of the session's morph table")
+    rows = traits.List(desc="one dict a section of the cord")
+    lesion_rows = traits.List(desc="one dict a lesion")
+    meta = traits.Dict(desc="sidecar: models, device, threshold")
+
+
+class CordSegmentation(ModelInterface):
+    """Centreline, cord and lesions of one image of any orientation, and their measures.
+
+    Measures are those of :mod:`measures.cord`, over the sections across the axis of the image that
+    runs most nearly from feet to head. Where no cord is found there are no images, no rows, and
+    measures that are None but for the flag.
+    """
+
+    input_spec = _CordInputSpec
+    output_spec = _CordOutputSpec
+
+    def _run_interface(self, runtime):
+        from networks.cord import NAMES
+        from networks.weights import load_network
+
+        device = self._prepare()
+        scan = _Scan.read(self.inputs.in_file)
+        networks = {n: load_network(n, self.inputs.model_dir, device) for n in NAMES}
+        found = _find(scan, *networks.values(), device)
+        levels, level_flag = self._levels(found)
+        measured = _measure(scan, found, levels, self.inputs.brain_t1w)
+        if level_flag != "ok":
+            measured.columns["qc_cord_c2c3_flag"] = level_flag
+        self._save_images(runtime, scan, found, measured)
+        self._results["measures"] = measured.columns
+        self._results["rows"] = measured.rows
+        self._results["lesion_rows"] = measured.lesion_rows
+        self._results["meta"] = {
+            "Device": device,
+            "Models": describe_models({name: card for name, (_, card) in networks.items()}),
+            "Threshold": THRESHOLD,
+        }
+        return runtime
+
+    def _levels(self, found):
+        """Vertebral level of every point of the centreline, or None, and 'ok' or why not."""
+        from nipype.interfaces.base import isdefined
+
+        from measures.cord import levels_from_discs
+
+        if found is None or not isdefined(self.inputs.disc_labels):
+            return None, "ok"
+        try:
+            discs = _disc_points_mm(self.inputs.disc_labels)
+            return levels_from_discs(discs, found.centreline_mm), "ok"
+        except ValueError as error:
+            return None, f"no vertebral levels are known: {error}"
+
+    def _save_images(self, runtime, scan, found, measured) -> None:
+        """Images on the grid of the input, and the points of the centreline."""
+        from pathlib import Path
+
+        import numpy as np
+
+        if found is None:
+            return
+        arrays = {
+            "out_mask": found.mask.astype(np.uint8),
+            "out_probseg": found.cord,
+            "out_lesions": (measured.lesions > 0).astype(np.uint8),
+            "out_centreline": found.line_mask(),
+        }
+        for trait, array in arrays.items():
+            self._save(runtime, trait, scan.as_given(array), scan.given_affine)
+        path = Path(runtime.cwd) / "points.csv"
+        lines = ["x_mm,y_mm,z_mm"]
+        lines += [",".join(f"{mm:.3f}" for mm in point) for point in found.centreline_mm]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._results["out_points"] = str(path)
+
+
+@dataclass
+class _Scan:
+    """An image (X, Y, Z) in RAS voxel order, its affine (4x4, mm), and how it was given."""
+
+    data: Any
+    affine: Any
+    given_affine: Any
+    given_order: Any
+
+    @classmethod
+    def read(cls, path) -> _Scan:
+        """Read and check a raw image; raises ImageError."""
+        import nibabel as nib
+
+        from interfaces.images import read_checked
+
+        data, affine, _ = read_checked(path, brain=False)
+        canonical = nib.as_closest_canonical(nib.Nifti1Image(data, affine))
+        return cls(canonical.get_fdata(dtype="float32"), canonical.affine, affine,
+                   nib.io_orientation(affine))  # fmt: skip
+
+    @property
+    def voxel_mm(self):
+        """Edges (3,) of a voxel."""
+        import numpy as np
+
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    def as_given(self, array):
+        """An array (X, Y, Z) in the voxel order of the file."""
+        from nibabel import orientations
+
+        to_given = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), self.given_order)
+        return orientations.apply_orientation(array, to_given)
+
+
+@dataclass
+class _Found:
+    """The cord of an image: soft maps and mask (X, Y, Z), centreline (n, 3) in voxels and mm."""
+
+    cord: Any
+    lesion: Any
+    mask: Any
+    centreline: Any
+    centreline_mm: Any
+
+    def line_mask(self):
+        """Voxels of the centreline (uint8)."""
+        import numpy as np
+
+        drawn = np.zeros(self.mask.shape, np.uint8)
+        highest = np.array(drawn.shape) - 1
+        drawn[tuple(np.clip(np.rint(self.centreline), 0, highest).astype(int).T)] = 1
+        return drawn
+
+
+def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
+    """The cord, or None. The networks are pairs of network and card."""
+    import numpy as np
+
+    from measures.centreline import components_at, reference_centreline, trace_centreline
+    from measures.cord import cord_mask
+    from networks.cord import CordImage, detect_cord, extended, segment_along, window_centres
+
+    image = CordImage(scan.data, scan.affine)
+    confidence, placed = detect_cord(image, detector[0], device)
+    line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
+    if not len(line):
+        return None
+    line_mm = _moved(placed, line)
+    soft, lesions = segment_along(image, line_mm, cord, lesion, device)
+    first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
+    centres, first = window_centres(first_line, scan.data.shape[2])
+    points = np.column_stack([centres, first + np.arange(len(centres))])
+    # The middles of the segmented cord are closer to it than the line that CNN1 saw.
+    seen = components_at(soft > THRESHOLD, points, scan.voxel_mm)
+    centreline = reference_centreline(np.where(seen, soft, 0), scan.voxel_mm)
+    mask = cord_mask(soft, centreline, scan.voxel_mm)
+    if not mask.any():
+        return None
+    return _Found(soft, lesions, mask, centreline, _moved(scan.affine, centreline))
+
+
+def _moved(affine, points):
+    """Points (n, 3) through an affine (4x4)."""
+    return points @ affine[:3, :3].T + affine[:3, 3]
+
+
+def _disc_points_mm(path) -> dict:
+    """Disc number -> world point (mm) of an image of single voxels."""
+    import nibabel as nib
+    import numpy as np
+
+    image = nib.load(path)
+    data = np.rint(np.asarray(image.dataobj)).astype(int)
+    return {
+        int(n): _moved(image.affine, np.argwhere(data == n).mean(0))
+        for n in np.unique(data[data > 0])
+    }
+
+
+@dataclass
+class _Measured:
+    """Numbered lesions (X, Y, Z) or None, rows of sections and lesions, columns."""
+
+    lesions: Any
+    rows: list
+    lesion_rows: list
+    columns: dict
+
+
+def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Measured:
+    """All measures of a cord; without a result no rows, and columns that are None."""
+    import numpy as np
+
+    from measures.cord import (
+        find_cord_lesions,
+        measure_cord_lesions,
+        measure_slices,
+        summarise_cord,
+    )
+    from measures.cord_checks import NO_RESULT, cord_flag
+
+    lesions, rows, lesion_rows = None, [], []
+    mask = np.zeros((1, 1, 1), bool) if found is None else found.mask
+    if found is not None:
+        lesions = find_cord_lesions(found.lesion > THRESHOLD, mask, scan.voxel_mm)
+        rows = measure_slices(found.cord, found.centreline, scan.voxel_mm, lesions, levels)
+        lesion_rows = measure_cord_lesions(lesions, rows, scan.voxel_mm)
+    flag = cord_flag(rows, mask, brain_t1w)
+    if flag.startswith(NO_RESULT):
+        rows, lesion_rows = [], []
+    columns = summarise_cord(rows, lesion_rows) | {"qc_cord_flag": flag}
+    if not rows:
+        columns["qc_cord_c2c3_flag"] = "no cord"
+    return _Measured(lesions, rows, lesion_rows, columns)

@@ -73,6 +73,20 @@ def channels_last(network: torch.nn.Module) -> torch.nn.Module:
     return network
 
 
+def _running_mean(decay: float):
+    """Exponential mean of weights, shorter at first, so that the initial weights leave it soon."""
+
+    def update(averaged, current, count):
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        for mean, new in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(new, 1 - kept)
+            else:
+                mean.copy_(new)
+
+    return update
+
+
 def _schedulers(optimiser, settings: Settings):
     if settings.schedule == "plateau":
         return torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, mode="max", factor=0.5)
@@ -93,9 +107,9 @@ class Trainer:
         self.task, self.settings, self.output = task, settings, Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
         self.network = channels_last(task.network.to(settings.device))
+        # With its buffers: statistics of batch norm belong to the weights they were seen with.
         self.averaged = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.averaging),
+            self.network, multi_avg_fn=_running_mean(settings.averaging), use_buffers=True
         )
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.loop import Settings, Task, Trainer, channels_last
+from training.loop import Settings, Task, Trainer, _running_mean, channels_last
 
 
 class Blobs(torch.utils.data.Dataset):
@@ -109,3 +109,24 @@ def test_convolutions_of_both_kinds_are_channels_last():
     flat, solid = channels_last(network)
     assert flat.weight.is_contiguous(memory_format=torch.channels_last)
     assert solid.weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_the_mean_of_the_weights_forgets_where_they_began():
+    network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=_running_mean(0.998), use_buffers=True
+    )
+    with torch.no_grad():
+        for step in range(60):
+            network[0].weight.fill_(0.0 if step == 0 else 1.0)
+            network[1].running_var.fill_(100.0 if step == 0 else 1.0)
+            averaged.update_parameters(network)
+    weight, statistics = averaged.module[0].weight, averaged.module[1]
+    assert weight.item() == pytest.approx(1.0, abs=1e-3)  # 0.998 alone leaves 0.11
+    assert statistics.running_var.item() == pytest.approx(1.0, abs=0.1)
+    assert statistics.num_batches_tracked.item() == 0
+    with torch.no_grad():
+        for _ in range(3):
+            network[0].weight.fill_(2.0)
+            averaged.update_parameters(network)
+    assert 1.1 < weight.item() < 1.5

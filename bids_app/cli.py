@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
     0: all done; 1: some session failed while the others finished; 2: wrong usage;
-    130: interrupted.
+    3: no valid weights; 130: interrupted.
     """
     try:
         return run(parse_args(argv))
@@ -58,8 +58,7 @@ def run(config: Config) -> int:
             import_libraries()
         validation.result()
     if config.dry_run:
-        print_plan(config, sessions)
-        return 0
+        return print_plan(config, sessions)
 
     from bids_app.participant import run_participant
 
@@ -166,10 +165,19 @@ def nipype_level(config: Config) -> int:
     return (logging.WARNING, logging.INFO, logging.DEBUG)[min(config.verbose, 2)]
 
 
-def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> None:
-    """Print, for each session, its images, its notes and the steps that would run."""
-    from bids_app.participant import describe_nodes
+def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> int:
+    """Print, for each session, its images, its notes and the steps that would run.
 
+    Returns 0, or 3 where the weights of a task are missing, without which nothing would run.
+    """
+    from bids_app.participant import EXIT_WEIGHTS, describe_nodes, model_cards
+    from networks.weights import WeightsError
+
+    try:
+        model_cards(config)
+    except WeightsError as error:
+        print(f"msmorph: {error}", file=sys.stderr)
+        return EXIT_WEIGHTS
     for session in sessions:
         print(session.prefix)
         images = {"T1w": session.t1w, "FLAIR": session.flair, "T2w": session.t2w}
@@ -182,6 +190,7 @@ def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> None:
         nodes = describe_nodes(config, session)
         print(f"  steps: {', '.join(nodes) if nodes else 'none'}")
     print(f"{len(sessions)} session(s); nothing was run (--dry-run).")
+    return 0
 
 
 def _below(path: Path, root: Path) -> Path:

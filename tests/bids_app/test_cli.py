@@ -47,6 +47,7 @@ def levels(monkeypatch):
     participant = types.ModuleType("bids_app.participant")
     participant.run_participant = lambda config, sessions: calls.append(sessions) or 1
     participant.describe_nodes = lambda config, s: ["check", "mask"] if s.has_brain else []
+    participant.model_cards, participant.EXIT_WEIGHTS = lambda config: [], 3
     group = types.ModuleType("bids_app.group")
     group.run_group = lambda config: calls.append("group") or 0
     monkeypatch.setitem(sys.modules, "bids_app.participant", participant)
@@ -100,6 +101,16 @@ def test_interrupt_is_130(bids, levels, monkeypatch):
 
     monkeypatch.setattr(sys.modules["bids_app.participant"], "run_participant", interrupt)
     assert run(bids) == 130
+
+
+def test_dry_run_says_which_weights_are_missing(bids, tmp_path, capsys):
+    empty = tmp_path / "models"
+    empty.mkdir()
+    assert run(bids, "--dry-run", "--model-dir", str(empty)) == 3
+    captured = capsys.readouterr()
+    assert captured.err.startswith("msmorph: The model card")
+    assert "--model-dir" in captured.err
+    assert not captured.out
 
 
 def test_dry_run_prints_inputs_notes_and_steps(bids, levels, capsys):

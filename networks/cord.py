@@ -26,7 +26,7 @@ NAMES = ("cord-detector", "cord", "cord-lesions")
 IN_PLANE_MM = 0.5
 # The centreline is smooth: a slice every 2 mm finds it as well as one every 0.5 mm.
 DETECTION_STEP_MM = 2.0
-#: Slices of 0.5 mm that a window goes on beyond the centreline, as far as in training.
+#: Slices of 0.5 mm that a window goes on beyond the centreline, in training and in use.
 BEYOND = 8
 
 
@@ -42,9 +42,9 @@ class CordImage:
 
         Its sides in plane are multiples of 4, as the networks need.
         """
-        canonical = nib.as_closest_canonical(nib.Nifti1Image(np.uint8(self.data != 0), self.affine))
+        order = np.argsort(nib.io_orientation(self.affine)[:, 0])  # the image's axis along x, y, z
         voxel_mm = np.array([IN_PLANE_MM, IN_PLANE_MM, step_mm])
-        extent_mm = np.array(canonical.shape) * canonical.header.get_zooms()
+        extent_mm = (np.array(self.data.shape) * nib.affines.voxel_sizes(self.affine))[order]
         count = np.ceil(extent_mm / voxel_mm - 1e-3).astype(int)
         count[:2] += -count[:2] % 4
         grid = InputGrid(tuple(int(n) for n in count), tuple(float(mm) for mm in voxel_mm))
@@ -125,6 +125,18 @@ def read_window(image: CordImage, affine, points):
     return sample_volume(torch.from_numpy(np.ascontiguousarray(smooth)), torch.from_numpy(places))
 
 
+def standardised(window, scale):
+    """A window (tensor) by Nyúl's landmarks ``scale``, then of zero mean and unit variance.
+
+    For training and inference alike. A window of nearly the same intensity everywhere shows
+    nothing: ValueError.
+    """
+    import torch
+
+    values = standardise(window.cpu().numpy(), scale)
+    return torch.from_numpy((values - values.mean()) / (values.std() + 1e-6)).to(window.device)
+
+
 def segment_window(window, network, card: dict, device: str = "cpu") -> np.ndarray:
     """CNN2's probability (S, S, N) in a window that follows the centreline (tensor, (S, S, N)).
 
@@ -134,12 +146,10 @@ def segment_window(window, network, card: dict, device: str = "cpu") -> np.ndarr
     import torch
     from monai.inferers import sliding_window_inference
 
-    values = window.numpy()
     try:
-        scaled = standardise(values, card["input"]["scale"])
+        scaled = standardised(window, card["input"]["scale"])
     except ValueError:
-        return np.zeros(values.shape, np.float32)
-    scaled = torch.from_numpy((scaled - scaled.mean()) / (scaled.std() + 1e-6))
+        return np.zeros(tuple(window.shape), np.float32)
     with torch.inference_mode():
         logits = sliding_window_inference(
             scaled[None, None].to(device), tuple(card["input"]["shape"]), sw_batch_size=2,
@@ -181,12 +191,14 @@ def segment_along(image: CordImage, line_mm, cord, lesion, device: str = "cpu") 
     line = np.asarray(line_mm) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
     centres, first = window_centres(extended(line, IN_PLANE_MM), grid.shape[2])
     sides = [card["input"]["shape"][0] for _, card in (cord, lesion)]
-    corner = centres.min(0) - max(sides) // 2
-    box = (*(centres.max(0) - corner + max(sides)), len(centres))
+    widest = max(sides)
+    corner = centres.min(0) - widest // 2
+    box = (*(centres.max(0) - corner + widest), len(centres))
+    window = read_window(image, affine, window_points(centres, first, widest))
     maps = []
     for (network, card), side in zip((cord, lesion), sides, strict=True):
-        window = read_window(image, affine, window_points(centres, first, side))
-        found = segment_window(window, network, card, device)
+        inner = slice(widest // 2 - side // 2, widest // 2 - side // 2 + side)
+        found = segment_window(window[inner, inner], network, card, device)
         maps.append(paste_window(found, centres - corner, 0, box))
     maps[1][maps[0] <= 0.5] = 0
     # The image may reach a little beyond the centres of the grid's outermost slices.

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.nn.functional import avg_pool3d, max_pool3d, pad
 
-from networks.cord import BEYOND, window_centres, window_points
+from networks.cord import BEYOND, standardised, window_centres, window_points
 from networks.geometry import normalise
-from networks.nyul import landmarks, standard_scale, standardise
+from networks.nyul import landmarks, standard_scale
 from training.cord_sources import CordSource, draw_scene
 from training.randomness import chance, seeded, uniform, whole_number
 from training.sampling import Sampler
@@ -122,19 +122,13 @@ def cut_window(scene, generator, shape, scale, lesions: bool = False):
         parts = [v[box].float() for v in (scene.image, scene.cord, scene.lesion)]
     image, cord, lesion = parts
     target = _moved_edge(lesion, generator) * (cord > 0.5) if lesions else cord
-    image = standardised(image, scale)
+    try:
+        image = standardised(image, scale)
+    except ValueError:  # nothing to see, as at the edge of a field of view
+        image = torch.zeros_like(image)
     missing = shape[2] - image.shape[2]
     around = (missing // 2, missing - missing // 2)
     return tuple(pad(part, around)[None, None] for part in (image, target))
-
-
-def standardised(image, scale):
-    """Intensities of a window by Nyul's landmarks, then of zero mean and unit variance."""
-    values = image.cpu().numpy()
-    if np.ptp(values) > 0:
-        values = standardise(values, scale)
-    values = torch.from_numpy(np.ascontiguousarray(values)).to(image.device)
-    return (values - values.mean()) / (values.std() + 1e-6)
 
 
 def _moved_edge(lesion, generator):

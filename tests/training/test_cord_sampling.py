@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from networks.cord import standardised
 from networks.nyul import landmarks
 from training import cord_sampling
 from training.cord_phantom import Phantom
@@ -65,10 +66,10 @@ def test_windows_begin_and_end_beyond_the_cord_at_times():
 
 def test_intensities_are_standardised():
     parts = cord_sampling.read_scene_window(scene(), SHAPE, seeded(1, 0))
-    found = cord_sampling.standardised(parts[0], SCALE)
+    found = standardised(parts[0], SCALE)
     assert found.mean().abs() < 1e-4
     assert found.std() == pytest.approx(1, abs=1e-3)
-    again = cord_sampling.standardised(500 * parts[0], SCALE)
+    again = standardised(500 * parts[0], SCALE)
     assert torch.allclose(found, again, atol=1e-3)
 
 

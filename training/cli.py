@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--validation-label", nargs="*", default=[], help="subjects to validate on")
     add("--channels", type=int, nargs=5, help="filters a tier; default the paper's width")
     add("--residual-units", type=int, help="extra convolutions a tier")
+    add("--dropout", type=float, help="dropout of a cord network; the paper has 0.2 and 0.4")
     add("--patch", type=int, help="voxels a side of the training patches of a 3D network")
     add("--lesion-masks", type=Path, nargs="*", default=[], help="masks of real lesions to implant")
     add("--pam50", type=Path, help="folder of PAM50's label maps, for the cord's phantoms")
@@ -86,6 +87,7 @@ def build_task(options):
         for name, value in (
             ("channels", options.channels),
             ("residual_units", options.residual_units),
+            ("dropout", options.dropout),
         )
         if value is not None
     }

@@ -102,7 +102,8 @@ def _part_paths(out_dir: Path, subject: str, session: str | None, table: str) ->
     path = _table_path(out_dir, subject, session, table)
     if table in CORD_TABLES:
         prefix = prefix_of(subject, session)
-        return sorted(path.parent.glob(f"{prefix}_*_desc-{table}_morph.tsv"))
+        found = path.parent.glob(f"*_desc-{table}_morph.tsv")
+        return sorted(p for p in found if p.name.startswith(f"{prefix}_"))
     return [path] if path.is_file() else []
 
 

@@ -132,12 +132,13 @@ def spaghetti_plot(
     belongs; ``marks`` are the sessions to ring after an odd change. A thick line joins the medians
     of a group's sessions of each label.
     """
-    colors = group_colors(groups)
+    followed = [own for own in orders if np.isfinite(values[list(own)]).sum() > 1]
+    drawn = {groups[own[0]] for own in followed}
+    colors = {name: color for name, color in group_colors(groups).items() if name in drawn}
     width = 420 if len(colors) == 1 else 700
     axes = _axes(values, width)
     panel = (width - _LEFT - _RIGHT) / len(colors)
     start, span = float(times.min()), max(float(np.ptp(times)), 1e-9)
-    followed = [own for own in orders if np.isfinite(values[list(own)]).sum() > 1]
     for number, (name, color) in enumerate(colors.items()):
         left = _LEFT + panel * number + 12
         x = left + (times - start) / span * (panel - 24)
@@ -149,7 +150,7 @@ def spaghetti_plot(
         for mark in marks:
             if inside[mark.index]:
                 axes.ring(x[mark.index], float(axes.y(values[mark.index])), mark)
-        for tick in _ticks(start, start + span, whole=not dated, most=min(5, int(panel / 45))):
+        for tick in _ticks(start, start + span, whole=not dated, most=min(5, int(panel / 35))):
             axes.below(left + (tick - start) / span * (panel - 24), f"{tick:g}")
         what = "years" if dated else "session"
         axes.below(left + panel / 2 - 12, _shorten(f"{name}, {what}", panel), line=1)
@@ -203,7 +204,7 @@ def _ticks(low: float, high: float, whole: bool = False, most: int = 5) -> list[
     """Return round numbers between two, about as many as wanted."""
     rough = max(high - low, 1e-9) / max(most, 1)
     power = 10.0 ** np.floor(np.log10(rough))
-    step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough * 0.999)
+    step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough * 0.7)
     step = max(1.0, step) if whole else step
     first = int(np.ceil(low / step - 1e-9))
     return [n * step for n in range(first, int(np.floor(high / step + 0.01)) + 1)]

@@ -19,7 +19,7 @@ _OUTLIER = "#b3261e"
 _INK, _LINE = "#1c2733", "#d9dfe5"
 _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 230, 58, 10, 10, 40
 _BINS = 40
-_LEAST_FOR_BOX = 4
+_LEAST_FOR_BOX = 8
 _LEAST_FOR_MEDIAN = 5
 
 
@@ -152,8 +152,8 @@ def spaghetti_plot(
                 axes.ring(x[mark.index], float(axes.y(values[mark.index])), mark)
         for tick in _ticks(start, start + span, whole=not dated, most=min(5, int(panel / 35))):
             axes.below(left + (tick - start) / span * (panel - 24), f"{tick:g}")
-        what = "years" if dated else "session"
-        axes.below(left + panel / 2 - 12, _shorten(f"{name}, {what}", panel), line=1)
+        what = ", ".join([name] * (len(colors) > 1) + ["years" if dated else "session"])
+        axes.below(left + panel / 2 - 12, _shorten(what, panel), line=1)
     return axes.svg(title)
 
 

@@ -18,7 +18,7 @@ from bids_app.atomic import atomic_write_text
 from bids_app.group_cohort import MAX_GROUPS, Cohort, Outlier, is_lesion_measure, number_columns
 from bids_app.group_join import KEYS, Joined
 from bids_app.group_plots import MINUS, Mark, group_colors, spaghetti_plot, strip_plot
-from bids_app.group_status import FAILED, NO_RESULT, Key, LastRun, Problem, why_missing
+from bids_app.group_status import FAILED, NO_RESULT, NOT_ASKED, Key, LastRun, Problem, why_missing
 from bids_app.tables import MISSING
 from measures import outliers
 
@@ -31,6 +31,10 @@ _SECTIONS = {
     "Other measures": ("",),
 }
 _IMAGE_QUALITY = "Image quality"
+_WORDS = {
+    NOT_ASKED: "task not run",
+    NO_RESULT: "without an image for it, or its task not asked for",
+}
 
 
 def write_group_report(
@@ -59,7 +63,7 @@ def write_group_report(
         outliers=page.outliers(),
         sections=page.sections(),
         missing=page.missing(),
-        unmeasured=page.unmeasured,
+        words=_WORDS,
         covariates=_covariates(cohort),
         flags=page.flags(),
         texts=_quality_texts(cohort),
@@ -87,9 +91,6 @@ class _Page:
         self.reports = {path.stem for path in out_dir.glob("sub-*.html")}
         columns = number_columns()
         self.measured = [c for c in columns if np.isfinite(cohort.numbers(c)).any()]
-        measures = [c for c in columns if not dictionary.is_quality_control(c)]
-        self.unmeasured = [dictionary.describe(c)["LongName"] for c in measures
-                           if c not in self.measured]  # fmt: skip
         self.found = cohort.outliers(self.measured)
 
     def url(self, subject: str, prefix: str = "") -> str:
@@ -160,7 +161,7 @@ class _Page:
     def missing(self) -> list[dict[str, Any]]:
         """Return why numbers are n/a: a row for all measures that miss in the same sessions."""
         rows: dict[tuple, list[str]] = {}
-        for column in self.measured:
+        for column in number_columns():
             if not dictionary.is_quality_control(column):
                 rows.setdefault(self._reasons(column), []).append(column)
         return [self._missing_row(reasons, columns) for reasons, columns in rows.items()]
@@ -184,7 +185,10 @@ class _Page:
             "flags": flags,
             "failed": counts.get(FAILED, 0),
             "others": {w: n for w, n in counts.items() if w not in flags and w != FAILED},
-            "without": [self.who(i) for i, word in enumerate(reasons) if word == NO_RESULT],
+            # Where no session has any, it would be a list of all.
+            "without": [
+                self.who(i) for i, word in enumerate(reasons) if word == NO_RESULT and "" in reasons
+            ],
         }
 
     def flags(self) -> list[dict[str, Any]]:

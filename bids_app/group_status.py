@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bids_app import dictionary
-from bids_app.config import read_values
+from bids_app.config import ALL_TASKS, read_values
 from bids_app.errors import UsageError
 from bids_app.failures import Failure, collect_failures, crash_dir
 from bids_app.group_join import Joined
@@ -166,13 +166,14 @@ def _wanted(label: str, prefix: str, labels: Sequence[str]) -> bool:
 def flags_of(column: str) -> tuple[str, ...]:
     """Return the flags that can be the reason why a measure is n/a, the nearest first.
 
-    These are ``qc_X_flag`` for a column ``X_...``, and those that depend on more.
+    These are ``qc_X_flag`` for a column ``X_...`` or of the task X, and others it depends on.
     """
-    named = [flags for start, flags in _OTHER_FLAGS.items() if column.startswith(start)]
-    found = [flag for flags in named for flag in flags]
+    others = [flags for start, flags in _OTHER_FLAGS.items() if column.startswith(start)]
+    found = [flag for flags in others for flag in flags]
     for flag in filter(dictionary.is_flag, dictionary.columns()):
         stem = flag.removeprefix("qc_").removesuffix("_flag")
-        if column.startswith(f"{stem}_") and flag not in found:
+        named = column.startswith(f"{stem}_") or dictionary.describe(column).get("Task") == stem
+        if named and flag not in found:
             found.append(flag)
     return tuple(found)
 
@@ -187,6 +188,6 @@ def why_missing(column: str, row: Row, run: LastRun) -> str:
         if row.get(flag, MISSING) not in ("ok", MISSING):
             return flag
     task = dictionary.describe(column).get("Task")
-    if task and run.tasks and task not in run.tasks:
+    if task in ALL_TASKS and run.tasks and task not in run.tasks:
         return NOT_ASKED
     return FAILED if run.problems else NO_RESULT

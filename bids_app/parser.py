@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         "analysis_level",
         choices=LEVELS,
         help="'participant' measures each session; 'group' joins the tables of all sessions "
-        "and needs nothing but the participant level's outputs",
+        "and needs nothing but the participant level's outputs: then bids_dir need not exist",
     )
     _add_options(parser)
     return parser
@@ -118,7 +118,8 @@ def _tokens(parser: _Parser, option: Any, value: Any) -> list[str]:
 
 def check(config: Config) -> None:
     """Raise UsageError, one sentence, where the settings cannot work together."""
-    _check_dataset(config.bids_dir)
+    if config.analysis_level != "group":  # which needs the derivatives alone
+        _check_dataset(config.bids_dir)
     _check_places(config)
     not_built = [task for task in config.tasks if task not in BUILT_TASKS]
     if not_built:

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bids_app import __version__, boilerplate, dictionary, tables
+from bids_app import __version__, boilerplate, dictionary, pages, tables
 from bids_app.atomic import atomic_write_text
 from bids_app.config import Config
 from bids_app.failures import Failure
 from bids_app.query import SessionInputs
 
-_TEMPLATES = Path(__file__).with_name("data")
 _FIGURE = re.compile(r"_desc-([a-zA-Z0-9]+)_([a-zA-Z0-9]+)\.svg$")
 _CRASH_CHARACTERS = 40_000
 #: desc- of a figure -> title, and what to look for; in the order of the page.
@@ -104,16 +103,12 @@ def write_subject_report(
     subject, ``cards`` the model cards of the networks used (keys name, sha256, trained_on,
     intended_use, limits). Numbers and figures are read from ``out_dir``.
     """
-    import jinja2
     from markupsafe import Markup
 
     out_dir = Path(out_dir)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
     errors = [_error(failure, number) for number, failure in enumerate(failures, start=1)]
-    page = environment.get_template("report.html.j2").render(
+    page = pages.render(
+        "report.html.j2",
         subject=subject,
         version=__version__,
         dataset=_dataset_name(config.bids_dir),

@@ -87,13 +87,17 @@ def read_morph_row(tsv_path: str | Path) -> dict[str, float | int | str | None]:
         raise TableError(f"{tsv_path} should have one row and has {len(rows)}; run it again.")
     known = dictionary.entries()
     return {
-        name: _value(tsv_path, name, text, known[name]["Type"])
+        name: parse_value(tsv_path, name, text, known[name]["Type"])
         for name, text in rows[0].items()
         if name in known
     }
 
 
-def _value(path: str | Path, name: str, text: str, kind: str) -> float | int | str | None:
+def parse_value(path: str | Path, name: str, text: str, kind: str) -> float | int | str | None:
+    """Return a cell of the table ``path`` as its column's Type has it, ``n/a`` as None.
+
+    Raises TableError for a number that is none.
+    """
     if text == MISSING:
         return None
     if kind == "text":

@@ -10,6 +10,7 @@ import pytest
 from bids_app import dictionary, group, tables
 from bids_app.config import Config
 from bids_app.dictionary import CORD_LESIONS, LESIONS, SLICES
+from tests.bids_app.group_cohorts import write_part, write_session
 
 
 @pytest.fixture
@@ -25,21 +26,13 @@ def config(tmp_path):
 
 
 def add(config, subject, session=None, **measures):
-    labels = [f"sub-{subject}", *([f"ses-{session}"] if session else [])]
-    row = {"participant_id": labels[0], "session_id": labels[1] if session else None, **measures}
-    path = config.output_dir.joinpath(*labels, "anat", "_".join([*labels, "morph.tsv"]))
-    return tables.write_morph_row(row, path)
+    return write_session(config.output_dir, subject, session, **measures)
 
 
 def add_lesions(morph, *volumes_mm3, **other):
     """Write a session's table of lesions beside its ``*_morph.tsv``."""
-    labels = {key: tables.read_tsv(morph)[1][0][key] for key in group.KEYS} | other
-    rows = [
-        labels | {"lesion_id": number, "lesion_mm3": volume}
-        for number, volume in enumerate(volumes_mm3, start=1)
-    ]
-    path = morph.with_name(morph.name.replace("_morph", "_desc-lesions_morph"))
-    return tables.write_rows(rows, path, LESIONS)
+    rows = [other | {"lesion_id": n, "lesion_mm3": v} for n, v in enumerate(volumes_mm3, start=1)]
+    return write_part(morph, LESIONS, rows)
 
 
 def read_lesions(config):
@@ -75,14 +68,24 @@ def test_rows_are_sorted_and_other_tables_left_out(config):
     assert rows[0]["thalamus_flair_ml"] == "n/a"
 
 
+def test_a_number_that_is_none_is_named(config, caplog):
+    add(config, "01", thalamus_flair_ml=10)
+    path = add(config, "02", thalamus_flair_ml=11.25)
+    path.write_text(path.read_text().replace("11.2500", "11,2500"))
+    with caplog.at_level(logging.WARNING, "msmorph.group"):
+        assert group.run_group(config) == 0
+    assert [row["participant_id"] for row in read(config)[1]] == ["sub-01"]
+    assert "has '11,2500' for the number thalamus_flair_ml" in caplog.text
+
+
 def test_joins_participants_and_sessions(config):
     add(config, "01", "a")
     add(config, "02", "a")
-    (config.bids_dir / "participants.tsv").write_text("participant_id\twrong\nsub-01\t1\n")
-    (config.output_dir / "participants.tsv").write_text(
+    (config.output_dir / "participants.tsv").write_text("participant_id\told\nsub-01\t1\n")
+    (config.bids_dir / "participants.tsv").write_text(
         'participant_id\tage\tbrain_mask_ml\tnote\nsub-01\t30\t7\tsays "hi\n03\t1\t1\tx\n'
     )
-    (config.output_dir / "participants.json").write_text('{"age": {"Units": "year"}}')
+    (config.bids_dir / "participants.json").write_text('{"age": {"Units": "year"}}')
     (config.bids_dir / "sub-01").mkdir()
     (config.bids_dir / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tage\na\t31\n")
     assert group.run_group(config) == 0
@@ -110,8 +113,8 @@ def test_missing_and_broken_rows_are_listed(config, caplog):
         assert group.run_group(config) == 0
     _, rows = read(config)
     assert [row["participant_id"] for row in rows] == ["sub-01"]
-    assert "sub-02 is not in the group table" in caplog.text
-    assert "sub-03_ses-x is not in the group table" in caplog.text
+    assert "sub-02: not in the group table" in caplog.text
+    assert "sub-03_ses-x: not in the group table" in caplog.text
     assert "says it is of sub-01" in caplog.text
 
 
@@ -194,10 +197,8 @@ def test_labels_restrict_the_lesions(config):
 
 def add_slices(morph, image, count, **other):
     """Write the sections of a cord image beside a session's ``*_morph.tsv``."""
-    labels = {key: tables.read_tsv(morph)[1][0][key] for key in group.KEYS} | other
-    rows = [labels | {"cord_image": image, "slice": n} for n in range(count)]
-    path = morph.with_name(morph.name.replace("_morph", f"_space-{image}_desc-slices_morph"))
-    return tables.write_rows(rows, path, SLICES)
+    rows = [other | {"cord_image": image, "slice": n} for n in range(count)]
+    return write_part(morph, SLICES, rows, f"_space-{image}")
 
 
 def test_sections_of_all_cord_images_of_all_sessions(config, caplog):

@@ -208,6 +208,13 @@ def test_a_folder_that_is_no_dataset(bids, tmp_path):
         parse(bids)
 
 
+def test_the_group_level_needs_no_dataset(bids, tmp_path):
+    config = parse_args([str(tmp_path / "nowhere"), str(tmp_path / "out"), "group"])
+    assert config.bids_dir == tmp_path / "nowhere"
+    (bids / "dataset_description.json").unlink()
+    assert parse(bids, level="group").bids_dir == bids
+
+
 def test_lesion_options_survive_the_config_file(bids, tmp_path):
     first = parse(bids, "--lesion-model", "unet", "--lesion-filling", "--tasks", "lesions")
     assert (first.lesion_model, first.lesion_filling, first.tasks) == ("unet", True, ["lesions"])

@@ -54,7 +54,9 @@ def fit_norms(request: Request) -> dict[str, Any]:
     except TableError as error:
         raise UsageError(str(error)) from error
     volumes = _check_columns(request, names)
-    check_years(read_json(request.table.with_suffix(".json")), request.age_column, request.table)
+    described = read_json(request.table.with_suffix(".json"))
+    for column in (request.age_column, f"{request.age_column}_participants"):
+        check_years(described, column, request.table)
     controls = first_rows(_select(request, rows))
     fitted, refusals = {}, []
     for volume in volumes:

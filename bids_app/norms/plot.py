@@ -45,6 +45,9 @@ def plot_norms(
             panel.set_title(_title(volume, rating), fontsize=9)
         for panel in panels[len(ratings) :]:
             panel.remove()
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8
+        )
         content = io.BytesIO()
         figure.savefig(content, format="svg", dpi=150, metadata={"Date": None})
     return atomic_write_bytes(path, content.getvalue())
@@ -56,9 +59,9 @@ def _draw_cloud(panel: Axes, norm: Norm, cloud: tuple[list[float], list[float]])
     # As pixels: thousands of circles would make the file too large to look at.
     panel.scatter(
         *cloud, s=9, color=_CONTROLS, alpha=0.45, linewidths=0, zorder=2, rasterized=True,
-        label=f"controls, {norm.controls}",
+        label="controls",
     )  # fmt: skip
-    panel.set_xlabel("age (years)")
+    panel.set_xlabel(f"age (years); {norm.controls} controls")
     panel.set_ylabel("volume less expected (mL)")
     panel.spines[["top", "right"]].set_visible(False)
 
@@ -67,10 +70,10 @@ def _draw_person(panel: Axes, rating: Rating, age_years: float, sd_ml: float | N
     reach = None if sd_ml is None else AGREEMENT_SD * sd_ml
     panel.errorbar(
         age_years, rating.residual_ml, yerr=reach, color=_PERSON, marker="o", markersize=6,
-        capsize=4, linewidth=1.6, zorder=3, label="this session",
+        capsize=4, linewidth=1.6, zorder=3,
+        label="this session, with the error between scanners where known",
     )  # fmt: skip
     panel.margins(x=0.08, y=0.12)
-    panel.legend(fontsize=7, loc="best", framealpha=0.8)
 
 
 def _title(volume: str, rating: Rating) -> str:

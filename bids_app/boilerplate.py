@@ -47,6 +47,8 @@ def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraph
         parts.append(("Thalamus volume on FLAIR", _thalamus_flair(versions)))
     if "thalamus" in config.tasks and "t1w" not in config.ignore:
         parts.append(("Thalamus and intracranial volume on T1w", _thalamus_t1w(versions)))
+    if config.norms is not None and "thalamus" in config.tasks:
+        parts.append(("Comparison with norms", _norms(config)))
     if "lesions" in config.tasks and {"flair", "t2w"} - set(config.ignore):
         parts.append(("Brain lesions and structures", _lesions(config, versions)))
     if "cord" in config.tasks and {"cord", "t1w"} - set(config.ignore):
@@ -127,6 +129,25 @@ def _thalamus_t1w(versions: Mapping[str, str]) -> str:
         "the probabilities; deep grey matter (with the thalami) and intracranial volume are sums "
         "of probabilities. Implausible volumes, and the intracranial volume of heads cut by the "
         "field of view and of images without a skull, were set to n/a."
+    )
+
+
+def _norms(config: Any) -> str:
+    from bids_app.norms.file import read_norms
+    from bids_app.norms.subject import inter_scanner_sd
+
+    norms = read_norms(config.norms)
+    sizes = [f"{model.controls} for {name}" for name, model in norms.models.items()]
+    known = {name: ml for name, ml in inter_scanner_sd(config).items() if name in norms.models}
+    own = "as given by the user" if config.inter_scanner_sd else "from 30 simulated scanners"
+    errors = ", ".join(f"{ml:g} mL for {name}" for name, ml in known.items()) or "not known"
+    return (
+        f"Volumes of the thalamus were compared with those of controls ({', '.join(sizes)}; norms "
+        f"{norms.label}) as published for single subjects [@opfer2023thalamus]. "
+        f"{norms.content['Model'].rstrip('.')}. The residual is given in mL and in standard "
+        "deviations of the controls' (z). A volume counts as below normal when its residual with "
+        "the 95% interval of the error between scanners lies entirely below the controls' 95% "
+        f"interval; standard deviation of that error ({own}): {errors}."
     )
 
 

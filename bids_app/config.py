@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "workflow": (
         "tasks", "device", "model_dir", "skull_strip", "ignore", "lesion_model", "lesion_filling",
+        "norms", "inter_scanner_sd",
     ),
     "nipype": (
         "nprocs", "omp_nthreads", "mem_gb", "low_mem", "use_plugin", "resource_monitor",
@@ -88,6 +89,8 @@ class Config:
     ignore: list[str] = field(default_factory=list)
     lesion_model: str = "deepscan"
     lesion_filling: bool = False
+    norms: Path | None = None
+    inter_scanner_sd: dict[str, float] = field(default_factory=dict)
     work_dir: Path = field(default_factory=lambda: Path("work").resolve())
     clean_workdir: bool = False
     config_file: Path | None = None
@@ -242,8 +245,9 @@ def _convert(path: str | Path, key: str, kind: str, value: Any) -> Any:
         good = isinstance(value, int | float) and not isinstance(value, bool)
     elif kind == "list[str]":
         good = isinstance(value, list) and all(isinstance(v, str) for v in value)
-    elif kind == "dict[str, Path]":
-        good = isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+    elif kind.startswith("dict"):
+        wanted = str if kind == "dict[str, Path]" else float
+        good = isinstance(value, dict) and all(isinstance(v, wanted) for v in value.values())
     else:
         good = type(value) is plain[kind]
     if not good:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bids_app import __version__
 from bids_app.config import ALL_TASKS, CONTRASTS, DEFAULT_TASKS, LESION_MODELS, SKULL_STRIP
+from bids_app.norms import INTER_SCANNER_SD_ML, VOLUMES
 
 QUERY = "Options for filtering BIDS queries"
 PERFORMANCE = "Options to handle performance"
@@ -100,6 +101,21 @@ def derivative(text: str) -> tuple[str, Path]:
     if not name or (equals and not path):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=PATH")
     return name, folder
+
+
+def scanner_sd(text: str) -> tuple[str, float]:
+    """Read ``COLUMN=ML``: a volume that can have norms, and a standard deviation in mL."""
+    name, _, amount = text.partition("=")
+    try:
+        sd_ml = float(amount)
+    except ValueError:
+        sd_ml = -1.0
+    if name not in VOLUMES or not 0 <= sd_ml < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form COLUMN=ML, such as thalamus_t1w_ml=0.28; columns: "
+            f"{', '.join(VOLUMES)}"
+        )
+    return name, sd_ml
 
 
 def absolute_path(text: str) -> Path:
@@ -216,6 +232,16 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         WORKFLOW, ("--lesion-filling",), "lesion_filling",
         "also write the T1w with its lesions filled, for other tools", kwargs=_SWITCH,
+    ),
+    Option(
+        WORKFLOW, ("--norms",), "norms",
+        "compare the thalamus volumes with the norms in this file of msmorph-norms", kwargs=_FILE,
+    ),
+    Option(
+        WORKFLOW, ("--inter-scanner-sd",), "inter_scanner_sd",
+        "standard deviation in mL of one person's volume between scanners, for --norms",
+        ", ".join(f"{name}={ml}" for name, ml in INTER_SCANNER_SD_ML.items()),
+        _several(type=scanner_sd, metavar="COLUMN=ML"),
     ),
     Option(
         WORKFLOW, ("--device",), "device",

@@ -75,8 +75,9 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     for name in ("participant_label", "session_label", "tasks", "ignore"):
         if name in values:
             values[name] = list(dict.fromkeys(values[name]))
-    if "derivatives" in values:
-        values["derivatives"] = dict(values["derivatives"])
+    for name in ("derivatives", "inter_scanner_sd"):
+        if name in values:
+            values[name] = dict(values[name])
     config = Config(**values)
     if "omp_nthreads" not in given:  # a config file's number may come from a larger machine
         config.omp_nthreads = min(config.omp_nthreads, config.nprocs)
@@ -140,6 +141,19 @@ def check(config: Config) -> None:
         load_filters(config.bids_filter_file)
     if config.use_plugin:
         load_plugin_file(config.use_plugin)
+    _check_norms(config)
+
+
+def _check_norms(config: Config) -> None:
+    if config.norms is None:
+        if config.inter_scanner_sd:
+            raise UsageError("--inter-scanner-sd needs --norms.")
+        return
+    if "thalamus" not in config.tasks:
+        raise UsageError("--norms are of volumes of the thalamus: add thalamus to --tasks.")
+    from bids_app.norms.file import read_norms
+
+    read_norms(config.norms)
 
 
 def _check_dataset(bids_dir: Path) -> None:

@@ -13,6 +13,7 @@ from bids_app.config import Config, load_plugin_file
 from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
 from bids_app.dictionary import LESIONS, MORPH
 from bids_app.measure_files import lesion_rows_file, measures_folder
+from bids_app.norms.subject import check_run, figure_path, norm_columns
 from bids_app.progress import Progress
 from bids_app.query import SessionInputs
 
@@ -39,6 +40,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
         return EXIT_WEIGHTS
     except ValueError as error:
         raise UsageError(str(error)) from None
+    check_run(config, cards)
     provenance.write_dataset_description(
         config.output_dir, config.bids_dir, config.tasks, {s.subject for s in sessions}
     )
@@ -216,6 +218,7 @@ def _table_files(config: Config, session: SessionInputs) -> list[Path]:
     paths = [_table_path(config, session, table) for table in (MORPH, LESIONS)]
     paths += [path.with_suffix(".json") for path in paths]
     paths += old_cord_tables(session, session_folder(config, session))
+    paths.append(figure_path(config, session))
     return [*paths, *sorted(measures_folder(config, session).rglob("*.json"))]
 
 
@@ -240,6 +243,7 @@ def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
         fraction = brain_parenchymal_fraction(row.get("brain_ml"), row.get("tiv_ml"))
         row["brain_parenchymal_fraction"] = fraction
         row |= cord_columns(config, session)
+        row |= norm_columns(config, session, row)
         tables.write_morph_row(row, _table_path(config, session, MORPH))
         if (path := lesion_rows_file(config, session)).is_file():
             lesions = [labels | lesion for lesion in json.loads(path.read_text(encoding="utf-8"))]

@@ -59,6 +59,13 @@ FIGURES = {
         "down to the foramen magnum. Where it reaches the edge of the picture at the top or the "
         "sides, the head was cut and the intracranial volume is n/a.",
     ),
+    "norms": (
+        "Volumes against the norms",
+        "Each volume less what is expected at this age and head size, among the controls of the "
+        "norms. The band holds 95 % of them; the red bar is the 95 % interval of the error between "
+        "scanners, and a volume counts as below normal when the whole bar is below the band. A "
+        "segmentation that is wrong in the pictures above makes this one worthless.",
+    ),
     "lesions": (
         "Lesions on {suffix}",
         "Outlined is what the network takes for a lesion. Bright spots in white matter without "
@@ -139,7 +146,7 @@ def _session(
         "notes": session.notes,
         "failures": own,
         "figures": find_figures(out_dir, session),
-        **_numbers(out_dir, session, config.tasks),
+        **_numbers(out_dir, session, [*config.tasks, *(["norms"] if config.norms else [])]),
     }
 
 

@@ -51,12 +51,18 @@ def acquire(image, voxel_mm: float, generator, protocol: Protocol, real: bool):
         thickness[axis] = uniform(generator, *protocol.thickness_mm)
     if real and chance(generator, 0.6):
         return image
-    kernel = [max(1, round(mm / voxel_mm)) for mm in thickness]
+    kernel = [
+        min(n, max(1, round(mm / voxel_mm))) for mm, n in zip(thickness, image.shape, strict=True)
+    ]
     low = image[None, None]
     if max(kernel) == 1:
         low = low.clone()
     else:
-        offset = [whole_number(generator, 0, k) for k in kernel]
+        # At least one whole slice is left of an image that is hardly thicker than it.
+        offset = [
+            whole_number(generator, 0, min(k, n - k + 1))
+            for k, n in zip(kernel, image.shape, strict=True)
+        ]
         low = low[:, :, offset[0] :, offset[1] :, offset[2] :]
         low = avg_pool3d(low, kernel, stride=kernel, ceil_mode=True, count_include_pad=False)
     low = rician(low, uniform(generator, *protocol.noise) * image.mean().clamp(min=0.05), generator)
@@ -133,10 +139,15 @@ def add_spike(image, generator):
     return (image + strength * torch.cos(phase)).clamp(min=0)
 
 
+def bias_field(image, generator):
+    """An image times a smooth field, as coils far and near leave it."""
+    field = smooth_noise(image.shape, 4, generator)[0] * uniform(generator, 0, 0.25)
+    return image * torch.exp(field)
+
+
 def shade(image, generator):
     """Multiplicative bias field, gamma and logarithmic intensity transforms."""
-    bias = smooth_noise(image.shape, 4, generator)[0] * uniform(generator, 0, 0.25)
-    image = image * torch.exp(bias)
+    image = bias_field(image, generator)
     top = image.max().clamp(min=1e-6)
     scaled = (image / top).clamp(min=0) ** math.exp(uniform(generator, -0.35, 0.35))
     if chance(generator, 0.15):

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool3d, max_pool3d, pad
 from networks.cord import BEYOND, standardised, window_centres, window_points
 from networks.geometry import normalise
 from networks.nyul import landmarks, standard_scale
-from training.cord_sources import CordSource, draw_scene
+from training.cord_sources import CONTRASTS, CordSource, draw_scene
 from training.randomness import chance, seeded, uniform, whole_number
 from training.sampling import Sampler
 
@@ -23,14 +23,14 @@ SCALE_SCENES = 48
 
 @dataclass
 class CordRecipe:
-    """``shape`` of a scene, the one ``contrast`` of all phantoms or None for any, and a cut.
+    """``shape`` of a scene, the phantoms' ``contrasts`` (see cord_sources.CONTRASTS), and a cut.
 
     ``cut(scene, generator)`` gives the network's input and target, (N, 1, ...) each.
     """
 
     shape: tuple[int, int, int]
     cut: Callable
-    contrast: str | None = None
+    contrasts: tuple = CONTRASTS
 
 
 @dataclass
@@ -39,7 +39,7 @@ class CordSampler(Sampler):
 
     def draw(self, source: CordSource, generator):
         """One sample of a source."""
-        scene = draw_scene(source, self.recipe.shape, generator, self.recipe.contrast)
+        scene = draw_scene(source, self.recipe.shape, generator, self.recipe.contrasts)
         return self.recipe.cut(scene, generator)
 
 
@@ -144,12 +144,12 @@ def _moved_edge(lesion, generator):
     return torch.where(where, grown, volume)[0, 0]
 
 
-def learn_scale(source: CordSource, shape, contrast: str | None, seed: int = 1) -> list[float]:
+def learn_scale(source: CordSource, shape, contrasts, seed: int = 1) -> list[float]:
     """Nyul's standard scale (11 landmarks from 0 to 1) of the windows of a source's phantoms."""
     marks = []
     for number in range(SCALE_SCENES):
         generator = seeded(seed, number)
-        scene = draw_scene(source, window_scene(shape), generator, contrast)
+        scene = draw_scene(source, window_scene(shape), generator, contrasts)
         parts = read_scene_window(scene, shape, generator)
         if parts is not None and np.ptp(parts[0].numpy()) > 0:
             marks.append(landmarks(parts[0].numpy()))

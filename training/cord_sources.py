@@ -22,6 +22,8 @@ from training.sources import Volume
 
 #: Contrasts of the phantoms, and how often; None is any contrast.
 CONTRASTS = (("T2w", 0.35), ("T2starw", 0.25), ("T1w", 0.2), (None, 0.2))
+#: Those that show lesions of the cord (Gros 2019, table 1: its lesions were drawn on these two).
+LESION_CONTRASTS = (("T2w", 0.6), ("T2starw", 0.4))
 # A real image has its own noise and slices: it is only disturbed a little more.
 AS_IT_IS = Protocol(in_plane_mm=(0.5, 0.5), thick=0.0, noise=(0.0, 0.03), artefacts=0.1)
 
@@ -94,17 +96,16 @@ def _drawn_cord(path: Path, cord: Path, lesions: Path | None) -> CordSource:
     )  # fmt: skip
 
 
-def draw_scene(source: CordSource, shape, generator, contrast: str | None = None) -> Phantom:
+def draw_scene(source: CordSource, shape, generator, contrasts=CONTRASTS) -> Phantom:
     """A scanned cord of ``shape`` voxels of 0.5 mm: a phantom, or a real image moved and bent.
 
-    ``contrast`` names that of every phantom, None draws one of CONTRASTS. A real scene's levels
-    and areas are unknown (empty).
+    ``contrasts`` are those of the phantoms and how often each is drawn, as in CONTRASTS. A real
+    scene's levels and areas are unknown (empty).
     """
     if source.is_real:
         return _real_scene(source, shape, generator)
-    if contrast is None:
-        often = torch.tensor([share for _, share in CONTRASTS], device=generator.device)
-        contrast = CONTRASTS[torch.multinomial(often, 1, generator=generator).item()][0]
+    often = torch.tensor([share for _, share in contrasts], device=generator.device)
+    contrast = contrasts[torch.multinomial(often, 1, generator=generator).item()][0]
     return draw_phantom(source.template, tuple(shape), contrast, generator)
 
 

@@ -153,15 +153,17 @@ def _lesion_unet(request: Request) -> Plan:
     return _lesions(lesion_networks.UNET, lesion_networks.supervised_loss, cut, request)
 
 
-def _cord(settings, loss, recipe, request: Request) -> Plan:
-    """A cord network; ``recipe(template, settings)`` makes its CordRecipe."""
+def _cord(settings, loss, recipe, request: Request, contrasts=cord_sources.CONTRASTS) -> Plan:
+    """A cord network; ``recipe(template, settings, contrasts)`` makes its CordRecipe."""
     if request.patch:
         raise ValueError("the cord networks have the paper's patches; --patch is for brains")
     if request.pam50 is None:
         raise ValueError("the cord networks learn from phantoms: give PAM50's folder with --pam50")
     template = cord_sources.CordSource("PAM50", read_template(request.pam50))
     settings = deepcopy(settings)
-    made = recipe(template, settings, request.contrast)
+    if request.contrast:
+        contrasts = ((request.contrast, 1.0),)
+    made = recipe(template, settings, contrasts)
 
     def sampler(found, seed, length, **options):
         return cord_sampling.CordSampler(found, made, seed, length, **options)
@@ -175,18 +177,18 @@ def _cord(settings, loss, recipe, request: Request) -> Plan:
     )  # fmt: skip
 
 
-def _slices_recipe(_template, _settings, contrast):
-    return cord_sampling.CordRecipe(cord_sampling.SLICES_SCENE, cord_sampling.cut_slices, contrast)
+def _slices_recipe(_template, _settings, contrasts):
+    return cord_sampling.CordRecipe(cord_sampling.SLICES_SCENE, cord_sampling.cut_slices, contrasts)
 
 
-def _window_recipe(template, settings, contrast, lesions=False):
+def _window_recipe(template, settings, contrasts, lesions=False):
     """Windows; their standard scale is learnt here and kept in the model card."""
     shape = settings["input"]["shape"]
-    settings["input"]["scale"] = cord_sampling.learn_scale(template, shape, contrast)
+    settings["input"]["scale"] = cord_sampling.learn_scale(template, shape, contrasts)
     cut = partial(
         cord_sampling.cut_window, shape=shape, scale=settings["input"]["scale"], lesions=lesions
     )
-    return cord_sampling.CordRecipe(cord_sampling.window_scene(shape), cut, contrast)
+    return cord_sampling.CordRecipe(cord_sampling.window_scene(shape), cut, contrasts)
 
 
 NETWORKS: dict[str, Callable[[Request], Plan]] = {
@@ -198,6 +200,10 @@ NETWORKS: dict[str, Callable[[Request], Plan]] = {
     "cord-detector": partial(_cord, cord.DETECTOR, cord.dice_loss, _slices_recipe),
     "cord": partial(_cord, cord.CORD, cord.share_loss, _window_recipe),
     "cord-lesions": partial(
-        _cord, cord.LESION, cord.dice_loss, partial(_window_recipe, lesions=True)
+        _cord,
+        cord.LESION,
+        cord.share_loss,
+        partial(_window_recipe, lesions=True),
+        contrasts=cord_sources.LESION_CONTRASTS,
     ),
 }

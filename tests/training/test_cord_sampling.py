@@ -94,11 +94,11 @@ def test_a_scene_without_cord_gives_an_empty_target():
 def test_the_scale_is_that_of_the_phantoms(pam50_folder, monkeypatch):
     monkeypatch.setattr(cord_sampling, "SCALE_SCENES", 3)
     source = CordSource("PAM50", read_template(pam50_folder))
-    scale = learn_scale(source, SHAPE, "T2w")
+    scale = learn_scale(source, SHAPE, (("T2w", 1.0),))
     assert scale[0] == 0
     assert scale[-1] == 1
     assert scale == sorted(scale)
-    assert scale == learn_scale(source, SHAPE, "T2w")
+    assert scale == learn_scale(source, SHAPE, (("T2w", 1.0),))
     assert len(scale) == len(landmarks(np.arange(5)))
 
 

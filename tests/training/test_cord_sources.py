@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.cord_sources import CordSource, draw_scene, find_drawn_cords
+from training.cord_sources import CONTRASTS, CordSource, draw_scene, find_drawn_cords
 from training.cord_template import read_template
 from training.randomness import seeded
 
@@ -87,8 +87,8 @@ def test_all_phantoms_can_have_one_contrast(pam50_folder, monkeypatch):
     asked = []
     monkeypatch.setattr("training.cord_sources.draw_phantom", lambda *words: asked.append(words[2]))
     source = CordSource("PAM50", read_template(pam50_folder))
-    for contrast in (None, "T1w"):
+    for contrasts in (CONTRASTS, (("T1w", 1.0),)):
         for n in range(20):
-            draw_scene(source, (64, 64, 32), seeded(3, n), contrast)
+            draw_scene(source, (64, 64, 32), seeded(3, n), contrasts)
     assert set(asked[:20]) == {"T1w", "T2w", "T2starw", None}
     assert set(asked[20:]) == {"T1w"}

@@ -230,7 +230,7 @@ def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Mea
         lesions = find_cord_lesions(found.lesion > THRESHOLD, mask, scan.voxel_mm)
         rows = measure_slices(found.cord, found.centreline, scan.voxel_mm, lesions, levels)
         lesion_rows = measure_cord_lesions(lesions, rows, scan.voxel_mm)
-    flag = cord_flag(rows, mask, brain_t1w)
+    flag = cord_flag(rows, mask, scan.voxel_mm, brain_t1w)
     if flag.startswith(NO_RESULT):
         rows, lesion_rows = [], []
     columns = summarise_cord(rows, lesion_rows) | {"qc_cord_flag": flag}

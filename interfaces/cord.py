@@ -161,16 +161,14 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     """The cord, or None. The networks are pairs of network and card."""
     import numpy as np
 
-    from measures.centreline import components_at, reference_centreline, trace_centreline
+    from measures.centreline import components_at, reference_centreline
     from measures.cord import cord_mask
-    from networks.cord import CordImage, detect_cord, extended, segment_along, window_centres
+    from networks.cord import CordImage, extended, segment_along, window_centres
 
     image = CordImage(scan.data, scan.affine)
-    confidence, placed = detect_cord(image, detector[0], device)
-    line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
-    if not len(line):
+    line_mm = _trace(image, detector[0], device)
+    if not len(line_mm):
         return None
-    line_mm = _moved(placed, line)
     soft, lesions = segment_along(image, line_mm, cord, lesion, device)
     first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
     centres, first = window_centres(first_line, scan.data.shape[2])
@@ -182,6 +180,22 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     if not mask.any():
         return None
     return _Found(soft, lesions, mask, centreline, _moved(scan.affine, centreline))
+
+
+def _trace(image, network, device):
+    """Centreline (n, 3) in world mm, upwards, in what CNN1 takes for cord; (0, 3) without any."""
+    import numpy as np
+
+    from measures.centreline import trace_centreline
+    from networks.cord_detection import Detection
+
+    detection = Detection(image, network, device)
+    confidence, placed = detection.search()
+    line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
+    if detection.wide and len(line):
+        confidence, placed = detection.along(_moved(placed, line))
+        line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
+    return _moved(placed, line)
 
 
 def _moved(affine, points):

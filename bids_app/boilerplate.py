@@ -183,7 +183,9 @@ def _cord(versions: Mapping[str, str]) -> str:
         "intensities. The networks are our own, not the authors'; their model cards list what they "
         f"were trained on. They were run with {_libraries(versions)}. Cross-sectional "
         "area is the sum of the voxels' shares of cord, corrected for the angle between section "
-        "and centreline; vertebral levels come from disc labels where there were any. Lesions are "
+        "and centreline; vertebral levels come from disc labels where there were any, and "
+        "otherwise, C1 to C3 on a T1w of the brain alone, from the distance below the top of the "
+        "cord in the PAM50 template. What is not shaped like a cord is not measured. Lesions are "
         "18-connected components of at least 3 mm3 inside the cord."
     )
 

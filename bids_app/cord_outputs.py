@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nipype.pipeline import engine as pe
 
-from bids_app.dictionary import CORD_LESIONS, SLICES
+from bids_app.dictionary import CORD_LESIONS, CORD_LEVELS, SLICES
 from bids_app.discs import find_disc_labels
 from bids_app.measure_files import cord_measures_file, cord_rows_file
 from bids_app.sidecars import suffix_of
@@ -75,7 +75,8 @@ def _measures(outputs, branch, name: str) -> None:
         name=f"save_cord_{name}", run_without_submitting=True,
     )  # fmt: skip
     outputs.workflow.connect(branch, "outputnode.measures", columns, "measures")
-    for table, field in ((SLICES, "rows"), (CORD_LESIONS, "lesion_rows")):
+    tables = {SLICES: "rows", CORD_LESIONS: "lesion_rows", CORD_LEVELS: "level_rows"}
+    for table, field in tables.items():
         path = cord_rows_file(config, session, table, name)
         rows = pe.Node(
             SaveRows(path=str(path)), name=f"save_{table}_{name}", run_without_submitting=True

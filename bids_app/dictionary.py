@@ -2,9 +2,10 @@
 
 ``data/morph_dictionary.json`` holds every column of ``*_morph.tsv`` (one row a session),
 ``data/lesions_dictionary.json`` of ``*_desc-lesions_morph.tsv`` (one row a lesion of the brain),
-``data/slices_dictionary.json`` and ``data/cordlesions_dictionary.json`` those of one row a section
-and a lesion of the spinal cord, in the table's order. The JSON sidecars, the report's sentences,
-the group tables and the page in ``docs/`` are made from them; a new column is one more entry there.
+``data/slices_dictionary.json``, ``data/cordlesions_dictionary.json`` and
+``data/cordlevels_dictionary.json`` those of one row a section, a lesion and a vertebral level of
+the spinal cord, in the table's order. The JSON sidecars, the report's sentences, the group tables
+and the page in ``docs/`` are made from them; a new column is one more entry there.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 #: The tables, as the functions here and in ``tables`` know them.
-MORPH, LESIONS, SLICES, CORD_LESIONS = "morph", "lesions", "slices", "cordlesions"
+MORPH, LESIONS = "morph", "lesions"
+SLICES, CORD_LESIONS, CORD_LEVELS = "slices", "cordlesions", "cordlevels"
 #: Those that a session has one of for each image of the cord.
-CORD_TABLES = (SLICES, CORD_LESIONS)
+CORD_TABLES = (SLICES, CORD_LESIONS, CORD_LEVELS)
 _FOLDER = Path(__file__).with_name("data")
 #: Entry in the file -> its name in a sidecar. Type only serves the writing of tables,
 #: Task (where there is one) the report, which does not miss what nobody asked for.

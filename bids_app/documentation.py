@@ -26,7 +26,9 @@ def pages() -> dict[str, str]:
         + "\n## One row a section of the spinal cord: `*_desc-slices_morph.tsv`\n\n"
         + dictionary.markdown_table(dictionary.SLICES)
         + "\n## One row a lesion of the spinal cord: `*_desc-cordlesions_morph.tsv`\n\n"
-        + dictionary.markdown_table(dictionary.CORD_LESIONS),
+        + dictionary.markdown_table(dictionary.CORD_LESIONS)
+        + "\n## One row a vertebral level of the spinal cord: `*_desc-cordlevels_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.CORD_LEVELS),
     }
 
 

@@ -27,6 +27,7 @@ class _CordOutputSpec(TraitedSpec):
     measures = traits.Dict(desc="columns of the session's morph table")
     rows = traits.List(desc="one dict a section of the cord")
     lesion_rows = traits.List(desc="one dict a lesion")
+    level_rows = traits.List(desc="one dict a vertebral level")
     meta = traits.Dict(desc="sidecar: models, device, threshold")
 
 
@@ -50,17 +51,17 @@ class CordSegmentation(ModelInterface):
         networks = {n: load_network(n, self.inputs.model_dir, device) for n in NAMES}
         found = _find(scan, *networks.values(), device)
         levels, level_flag = self._levels(found)
-        measured = _measure(scan, found, levels, self.inputs.brain_t1w)
-        if level_flag != "ok":
-            measured.columns["qc_cord_c2c3_flag"] = level_flag
+        measured = _measure(scan, found, (levels, level_flag), self.inputs.brain_t1w)
         self._save_images(runtime, scan, found, measured)
         self._results["measures"] = measured.columns
         self._results["rows"] = measured.rows
         self._results["lesion_rows"] = measured.lesion_rows
+        self._results["level_rows"] = measured.level_rows
         self._results["meta"] = {
             "Device": device,
             "Models": describe_models({name: card for name, (_, card) in networks.items()}),
             "Threshold": THRESHOLD,
+            "VertebralLevels": measured.level_source or "not known",
         }
         return runtime
 
@@ -161,16 +162,14 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     """The cord, or None. The networks are pairs of network and card."""
     import numpy as np
 
-    from measures.centreline import components_at, reference_centreline, trace_centreline
+    from measures.centreline import components_at, reference_centreline
     from measures.cord import cord_mask
-    from networks.cord import CordImage, detect_cord, extended, segment_along, window_centres
+    from networks.cord import CordImage, extended, segment_along, window_centres
 
     image = CordImage(scan.data, scan.affine)
-    confidence, placed = detect_cord(image, detector[0], device)
-    line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
-    if not len(line):
+    line_mm = _trace(image, detector[0], device)
+    if not len(line_mm):
         return None
-    line_mm = _moved(placed, line)
     soft, lesions = segment_along(image, line_mm, cord, lesion, device)
     first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
     centres, first = window_centres(first_line, scan.data.shape[2])
@@ -182,6 +181,22 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     if not mask.any():
         return None
     return _Found(soft, lesions, mask, centreline, _moved(scan.affine, centreline))
+
+
+def _trace(image, network, device):
+    """Centreline (n, 3) in world mm, upwards, in what CNN1 takes for cord; (0, 3) without any."""
+    import numpy as np
+
+    from measures.centreline import trace_centreline
+    from networks.cord_detection import Detection
+
+    detection = Detection(image, network, device)
+    confidence, placed = detection.search()
+    line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
+    if detection.wide and len(line):
+        confidence, placed = detection.along(_moved(placed, line))
+        line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
+    return _moved(placed, line)
 
 
 def _moved(affine, points):
@@ -204,36 +219,68 @@ def _disc_points_mm(path) -> dict:
 
 @dataclass
 class _Measured:
-    """Numbered lesions (X, Y, Z) or None, rows of sections and lesions, columns."""
+    """Numbered lesions (X, Y, Z) or None, rows of sections, lesions and levels, columns, and where
+    levels come from, None where there are none."""
 
     lesions: Any
     rows: list
     lesion_rows: list
+    level_rows: list
     columns: dict
+    level_source: str | None
 
 
 def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Measured:
-    """All measures of a cord; without a result no rows, and columns that are None."""
+    """All measures of a cord; without a result no rows, and columns that are None.
+
+    ``levels`` are the level of every point by discs, None where there are no labels, and 'ok' or
+    why they are of no use. Without labels those of a head scan are told by the distance from the
+    top of the cord.
+    """
     import numpy as np
 
     from measures.cord import (
         find_cord_lesions,
         measure_cord_lesions,
+        measure_levels,
         measure_slices,
         summarise_cord,
     )
     from measures.cord_checks import NO_RESULT, cord_flag
+    from measures.cord_levels import FROM_DISCS, FROM_TOP, levels_from_top
 
     lesions, rows, lesion_rows = None, [], []
     mask = np.zeros((1, 1, 1), bool) if found is None else found.mask
+    (of_points, note), source = levels, FROM_DISCS
     if found is not None:
         lesions = find_cord_lesions(found.lesion > THRESHOLD, mask, scan.voxel_mm)
-        rows = measure_slices(found.cord, found.centreline, scan.voxel_mm, lesions, levels)
+        rows = measure_slices(found.cord, found.centreline, scan.voxel_mm, lesions, of_points)
+        if of_points is None and note == "ok" and brain_t1w:
+            source = FROM_TOP
+            of_rows, note = levels_from_top(rows, mask.shape[2], scan.voxel_mm[2])
+            for index, level in enumerate(of_rows or []):
+                rows[index]["level"] = level
         lesion_rows = measure_cord_lesions(lesions, rows, scan.voxel_mm)
-    flag = cord_flag(rows, mask, brain_t1w)
+    flag = cord_flag(rows, mask, scan.voxel_mm, brain_t1w)
     if flag.startswith(NO_RESULT):
         rows, lesion_rows = [], []
     columns = summarise_cord(rows, lesion_rows) | {"qc_cord_flag": flag}
     if not rows:
         columns["qc_cord_c2c3_flag"] = "no cord"
-    return _Measured(lesions, rows, lesion_rows, columns)
+    elif note != "ok":
+        columns["qc_cord_c2c3_flag"] = note
+    elif source == FROM_TOP and columns["cord_csa_c2c3_mm2"] is not None:
+        columns["qc_cord_c2c3_flag"] = f"C2 and C3 were placed by the {source}, not by disc labels"
+    tables = (rows, lesion_rows, measure_levels(rows))
+    told = source if tables[2] else None
+    return _Measured(lesions, *(_with_source(table, source) for table in tables), columns, told)
+
+
+def _with_source(rows, source: str) -> list:
+    """Rows that say, after their level, where that comes from."""
+    found = []
+    for row in rows:
+        before = list(row)[: list(row).index("level") + 1]
+        own = {"level_source": None if row["level"] is None else source}
+        found.append({name: row[name] for name in before} | own | row)
+    return found

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from networks.geometry import (
-    InputGrid,
-    image_axes,
-    mean_over_voxels,
-    normalise,
-    resample_to_grid,
-)
+from networks.geometry import InputGrid, image_axes, mean_over_voxels
 from networks.nyul import standardise
 
 #: Weights of CNN1 and of both CNN2, in the order of their use.
@@ -61,23 +55,6 @@ class CordImage:
         affine = self.affine.copy()
         affine[:3, 3] -= affine[:3, :3].sum(1)
         return CordImage(np.pad(self.data, 1, mode="edge"), affine)
-
-
-def detect_cord(image: CordImage, network, device: str = "cpu"):
-    """CNN1's confidence in cord: float32 (X, Y, Z) in [0, 1] on the grid of 2 mm, and its affine.
-
-    The paper scales intensities by the mean and SD of its training patches; a network for any
-    scanner scales each image by its own.
-    """
-    import torch
-
-    grid, affine = image.grid(DETECTION_STEP_MM)
-    whole = image.padded()
-    volume = normalise(resample_to_grid(whole.data, whole.affine, grid, affine))
-    slices = volume.permute(2, 0, 1)[:, None].to(device)
-    with torch.inference_mode():
-        found = [network(part).sigmoid()[:, 0] for part in slices.split(8)]
-    return torch.cat(found).permute(1, 2, 0).float().cpu().numpy(), affine
 
 
 def window_points(centres, first: int, side: int):

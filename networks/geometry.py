@@ -147,12 +147,12 @@ def mean_over_voxels(fine: np.ndarray, fine_affine: np.ndarray, shape, affine) -
     return means
 
 
-def normalise(volume):
-    """Scale a volume to zero mean and unit variance of its tissue, in place of batch statistics.
+def tissue_scale(volume):
+    """Mean and standard deviation (0-d tensors) of a volume's tissue; None where there is none.
 
     Tissue is what exceeds 5% of the 99.5th percentile: air and a removed skull must not shift
-    the scale, or a skull-stripped image would look unlike one with its skull. Values are clipped
-    to [-4, 4] (vessels, fat). ``volume`` is a tensor (X, Y, Z); an empty volume stays zero.
+    the scale, or a skull-stripped image would look unlike one with its skull. ``volume`` is a
+    tensor of any shape.
     """
     import torch
 
@@ -161,5 +161,19 @@ def normalise(volume):
     top = torch.quantile(flat[::step], 0.995)
     tissue = flat[flat > 0.05 * top]
     if top <= 0 or tissue.numel() < 100:
+        return None
+    return tissue.mean(), tissue.std() + 1e-6
+
+
+def normalise(volume):
+    """Scale a volume to zero mean and unit variance of its tissue, in place of batch statistics.
+
+    Tissue is that of :func:`tissue_scale`. Values are clipped to [-4, 4] (vessels, fat).
+    ``volume`` is a tensor (X, Y, Z); an empty volume stays zero.
+    """
+    import torch
+
+    scale = tissue_scale(volume)
+    if scale is None:
         return torch.zeros_like(volume)
-    return ((volume - tissue.mean()) / (tissue.std() + 1e-6)).clamp(-4, 4)
+    return ((volume - scale[0]) / scale[1]).clamp(-4, 4)

@@ -16,6 +16,7 @@ RESULTS = {
     "measures": "measures",
     "rows": "rows",
     "lesion_rows": "lesion_rows",
+    "level_rows": "level_rows",
     "meta": "meta",
 }
 
@@ -53,8 +54,8 @@ def init_cord_wf(
     mask, probseg, lesion_mask, centreline : on the image's grid; these and the points only where
         a cord is found.
     points : CSV of the centreline in world mm.
-    measures, rows, lesion_rows, meta : dict of columns, lists of one dict a section and a lesion,
-        dict for the sidecars.
+    measures, rows, lesion_rows, level_rows, meta : dict of columns, lists of one dict a section, a
+        lesion and a vertebral level, dict for the sidecars.
     """
     from interfaces.cord import CordSegmentation
 

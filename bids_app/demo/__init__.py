@@ -1,7 +1,7 @@
 """The demo dataset: simulated multiple-sclerosis MRI with known truth, made offline.
 
 ``msmorph-demo DIR`` writes two subjects with two sessions each (T1w, 2D FLAIR, 2D T2w) from
-the MNI152 template bundled with nilearn. Nothing is downloaded.
+the MNI152 template bundled with nilearn, and one T2w of the spinal cord. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="msmorph-demo",
         description="Write a small simulated BIDS dataset (two subjects, two sessions, T1w + "
-        "FLAIR + T2w) with known thalamus volumes and lesions in derivatives/truth.",
+        "FLAIR + T2w, and one spinal cord) with known truth in derivatives/truth.",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="folder to write")
     parser.add_argument(

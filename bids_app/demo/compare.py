@@ -8,6 +8,10 @@ lesion volume is off by more than 20% (in all, and in each region with at least 
 that `make demo` notices. The T1w network draws the lateral border inside that of the phantom, as
 its teacher does (docs/benchmarks.md): there, the check is for gross failure. Where no session has
 any lesion volume, the lesion branch did not run: that is said and is no failure.
+
+The same holds for the spinal cord of the one session that has it (``--tasks cord``). Where it was
+measured, its mean area must be within 10%, and its lesion must be found; the lesion's volume, of
+whose voxels most lie at its border, is shown and not judged.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ LESION_TOLERANCE_PERCENT = 20.0
 #: Below this a region's true volume (mL) is a lesion or less: its difference is shown, not judged.
 LEAST_REGION_ML = 0.2
 LESION_COLUMNS = {"all": "lesion_ml", **{region: f"lesion_{region}_ml" for region in REGIONS}}
+CORD_TOLERANCE_PERCENT = 10.0
+#: Column of truth.tsv and of group_morph.tsv -> whether its difference is judged.
+CORD_COLUMNS = {"cord_csa_mean_mm2": True, "cord_csa_c2c3_mm2": False, "cord_lesion_mm3": False}
 Key = tuple[str, str]
 
 
@@ -150,6 +157,62 @@ def _print_lesions(bids_dir: Path, out_dir: Path) -> bool:
     return good
 
 
+def read_cord(path: Path) -> dict[Key, dict[str, str]]:
+    """Columns of the cord in truth.tsv or group_morph.tsv by session, those that are not n/a."""
+    _, rows = read_tsv(path)
+    names = (*CORD_COLUMNS, "cord_lesion_count", "qc_cord_flag")
+    return {
+        (row["participant_id"], row["session_id"]): {
+            name: row[name] for name in names if row.get(name, "n/a") != "n/a"
+        }
+        for row in rows
+    }
+
+
+def compare_cord(truth, measured) -> tuple[list[str], bool]:
+    """Lines on the cord, and whether its mean area is close and its lesion was found.
+
+    Both by session, as of :func:`read_cord`.
+    """
+    known = {key: columns for key, columns in truth.items() if columns}
+    if not any("qc_cord_flag" in measured.get(key, {}) for key in known):
+        return ["n/a: the cord task did not run (--tasks cord)"], True
+    good = True
+    lines = ["session         what                   true  measured  difference"]
+    for key, columns in sorted(known.items()):
+        found = measured.get(key, {})
+        for name, judged in CORD_COLUMNS.items():
+            true = float(columns[name])
+            start = f"{' '.join(key):15} {name:18} {true:8.1f}"
+            if name not in found:
+                lines.append(f"{start}       n/a")
+                good &= not judged
+                continue
+            percent = 100 * (float(found[name]) / true - 1)
+            good &= not judged or abs(percent) <= CORD_TOLERANCE_PERCENT
+            remark = "" if judged else "  (not judged)"
+            lines.append(f"{start}  {float(found[name]):8.1f}  {percent:+8.1f}%{remark}")
+        lines.append(f"lesions found: {found.get('cord_lesion_count', 'n/a')} "
+                     f"(true: {columns['cord_lesion_count']})")  # fmt: skip
+        good &= found.get("cord_lesion_count") != "0"
+    return lines, good
+
+
+def _print_cord(bids_dir: Path, out_dir: Path) -> bool:
+    """Print the cord's table; False when its area is off or its lesion was not found."""
+    print("Spinal cord against the truth of the simulation")
+    truth = read_cord(bids_dir / "derivatives" / "truth" / "truth.tsv")
+    lines, good = compare_cord(truth, read_cord(out_dir / "group_morph.tsv"))
+    print("\n".join(lines))
+    if not good:
+        print(
+            f"FAILED: the cord's mean area is off by more than {CORD_TOLERANCE_PERCENT:.0f}% or "
+            "was not measured, or its lesion was not found"
+        )
+    print()
+    return good
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the comparison; returns 0 when all measures lie within the tolerance, else 1."""
     bids_dir, out_dir = (Path(p) for p in (sys.argv[1:] if argv is None else argv))
@@ -164,6 +227,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"FAILED: a volume is off by more than {tolerance:.0f}%, or a change is reversed")
         print()
     good &= _print_lesions(bids_dir, out_dir)
+    good &= _print_cord(bids_dir, out_dir)
     for report in sorted(out_dir.glob("sub-*.html")):
         print(f"report: {report}")
     return 0 if good else 1

@@ -13,10 +13,12 @@ import numpy as np
 
 from .anatomy import build_head
 from .contrast import SIGNAL, contrast_map
+from .cord import CordScan, draw_cord
 from .deform import Grid
 from .lesions import region_maps
 from .session import SUBJECTS, Scan, make_subject, simulate
 from .sidecars import (
+    CORD_SIDECAR,
     DATASET_NAME,
     DERIVATIVE_DESCRIPTION,
     PARTICIPANT_COLUMNS,
@@ -24,9 +26,13 @@ from .sidecars import (
     README,
     SESSION_DAYS,
     SIDECARS,
+    SLICE_COLUMNS,
     THALAMUS_LUT,
     TRUTH_COLUMNS,
 )
+
+#: Participant and session whose cord was scanned too.
+CORD_SESSION = ("01", "01")
 
 
 class DemoError(Exception):
@@ -95,7 +101,8 @@ def _replace(aside: Path, directory: Path) -> None:
 def _fill(root: Path, seed: int) -> None:
     """Write the whole dataset below ``root``. Two sessions are simulated at a time."""
     _write_descriptions(root)
-    streams = np.random.default_rng(seed).spawn(1 + 3 * len(SUBJECTS))
+    # the cord's stream is the last, so that those of the heads are what they are without it
+    *streams, cord_stream = np.random.default_rng(seed).spawn(2 + 3 * len(SUBJECTS))
     head = build_head(streams[0])
     maps = region_maps(head)
 
@@ -113,6 +120,11 @@ def _fill(root: Path, seed: int) -> None:
             )
         )
         rows = list(pool.map(one, [(i, s) for i in range(len(SUBJECTS)) for s in (1, 2)]))
+    cord = draw_cord(cord_stream)
+    _write_cord(root, cord)
+    for row in rows:
+        scanned = (row["participant_id"], row["session_id"]) == _ids(*CORD_SESSION)
+        row.update(cord.truth if scanned else dict.fromkeys(cord.truth, "n/a"))
     _write_table(root / "derivatives" / "truth" / "truth.tsv", rows)
 
 
@@ -158,8 +170,38 @@ def _write_scan(root: Path, subject: str, session: str, scan: Scan) -> dict:
             name = f"{stem}_space-T1w_label-L_mask"
             _save(truth / f"{name}.nii.gz", scan.lesion, grid)
             _write_json(truth / f"{name}.json", {"Type": "Lesion", **spatial})
-    ids = {"participant_id": f"sub-{subject}", "session_id": f"ses-{session}"}
-    return {**ids, **scan.truth}
+    participant_id, session_id = _ids(subject, session)
+    return {"participant_id": participant_id, "session_id": session_id, **scan.truth}
+
+
+def _ids(subject: str, session: str) -> tuple[str, str]:
+    """Return participant_id and session_id."""
+    return f"sub-{subject}", f"ses-{session}"
+
+
+def _write_cord(root: Path, cord: CordScan) -> None:
+    """Write the cord's image, and its truth: masks, discs and a table of its slices."""
+    stem = "_".join(_ids(*CORD_SESSION)) + "_acq-cspine"
+    part = Path(*_ids(*CORD_SESSION)) / "anat"
+    _save(root / part / f"{stem}_T2w.nii.gz", cord.image, cord.grid)
+    _write_json(root / part / f"{stem}_T2w.json", CORD_SIDECAR)
+    source = f"bids:raw:{part.as_posix()}/{stem}_T2w.nii.gz"
+    spatial = {"SpatialReference": source, "Sources": [source]}
+    truth = root / "derivatives" / "truth" / part
+    for name, data, meta in (
+        ("label-SC_mask", cord.cord, {"Type": "ROI"}),
+        ("label-L_mask", cord.lesion, {"Type": "Lesion"}),
+        ("label-disc_dseg", cord.discs, {"Manual": False}),
+    ):
+        _save(truth / f"{stem}_space-T2w_{name}.nii.gz", data, cord.grid)
+        _write_json(truth / f"{stem}_space-T2w_{name}.json", {**meta, **spatial})
+    labels = [
+        {"index": n, "name": f"Upper border of C{n}", "abbreviation": f"C{n}"}
+        for n in np.unique(cord.discs[cord.discs > 0])
+    ]
+    _write_table(truth / f"{stem}_space-T2w_label-disc_dseg.tsv", labels)
+    _write_table(truth / f"{stem}_space-T2w_desc-slices_morph.tsv", cord.slices)
+    _write_json(truth / f"{stem}_space-T2w_desc-slices_morph.json", SLICE_COLUMNS)
 
 
 def _write_descriptions(root: Path) -> None:
@@ -169,8 +211,8 @@ def _write_descriptions(root: Path) -> None:
     truth = root / "derivatives" / "truth"
     _write_json(truth / "dataset_description.json", DERIVATIVE_DESCRIPTION)
     _write_json(truth / "truth.json", TRUTH_COLUMNS)
-    # truth.tsv/.json are tables of our own, which BIDS has no name for
-    (truth / ".bidsignore").write_text("truth.*\n", encoding="utf-8")
+    # tables of our own, which BIDS has no name for
+    (truth / ".bidsignore").write_text("truth.*\n*_morph.*\n", encoding="utf-8")
     (truth / "README").write_text(
         "The truth of the simulated images of the dataset above; see its README.\n",
         encoding="utf-8",

@@ -76,12 +76,15 @@ def test_every_file_comes_from_its_own_output(session_graph):
                 f"outputnode.{what}": "in_file", "outputnode.meta": "meta_dict",
             }  # fmt: skip
         assert edge(workflow, branch, f"ds_cord_{image}_points") == {"outputnode.points": "in_file"}
-        measures = {"cord": "measures", "slices": "rows", "cordlesions": "lesion_rows"}
+        measures = {
+            "cord": "measures", "slices": "rows", "cordlesions": "lesion_rows",
+            "cordlevels": "level_rows",
+        }  # fmt: skip
         for name, field in measures.items():
             (target,) = edge(workflow, branch, f"save_{name}_{image}").values()
             assert edge(workflow, branch, f"save_{name}_{image}") == {f"outputnode.{field}": target}
     paths = [n.inputs.path for n in workflow._get_all_nodes() if n.name.startswith("save_")]
-    assert len(set(paths)) == len(paths) == 6
+    assert len(set(paths)) == len(paths) == 8
 
 
 @pytest.mark.parametrize("view", ["axial", "sagittal"])

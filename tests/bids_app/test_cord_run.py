@@ -158,6 +158,11 @@ def test_every_image_has_its_sections(finished):
     assert set(levels["acq-cspine_T2starw"]) == {"n/a"}
     _, lesions = read_tsv(out / "group_desc-cordlesions_morph.tsv")
     assert [(r["cord_image"], r["level"]) for r in lesions] == [("acq-cspine_T2w", "3")]
+    _, table = read_tsv(out / "group_desc-cordlevels_morph.tsv")
+    assert [(r["level"], r["level_source"]) for r in table] == [
+        ("2", "disc labels"), ("3", "disc labels"),
+    ]  # fmt: skip
+    assert all(float(r["length_mm"]) == pytest.approx(15, abs=0.5) for r in table)
     _, nothing = read_tsv(out / "sub-none/anat/sub-none_acq-cspine_space-T2w_desc-slices_morph.tsv")
     assert nothing == []
 

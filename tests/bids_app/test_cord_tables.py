@@ -6,7 +6,7 @@ import pytest
 
 from bids_app import participant
 from bids_app.config import Config
-from bids_app.dictionary import CORD_LESIONS, SLICES
+from bids_app.dictionary import CORD_LESIONS, CORD_LEVELS, SLICES
 from bids_app.measure_files import cord_measures_file, cord_rows_file
 from bids_app.query import SessionInputs
 from bids_app.tables import read_morph_row, read_tsv
@@ -32,12 +32,13 @@ def session(config, *names, t1w=None):
     return SessionInputs("01", None, t1w=t1w, flair=None, t2w=None, cord=cord, notes=())
 
 
-def leave(config, images, name, measures, rows=(), lesions=()):
+def leave(config, images, name, measures, rows=(), lesions=(), levels=()):
     """Write what the branch of an image leaves."""
     contents = {
         cord_measures_file(config, images, name): measures,
         cord_rows_file(config, images, SLICES, name): list(rows),
         cord_rows_file(config, images, CORD_LESIONS, name): list(lesions),
+        cord_rows_file(config, images, CORD_LEVELS, name): list(levels),
     }
     for path, content in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,7 @@ def test_every_image_has_its_own_tables(config):
         "sub-01_morph.tsv",
         f"{prefix}-T2w_desc-slices_morph.tsv", f"{prefix}-T2starw_desc-slices_morph.tsv",
         f"{prefix}-T2w_desc-cordlesions_morph.tsv", f"{prefix}-T2starw_desc-cordlesions_morph.tsv",
+        f"{prefix}-T2w_desc-cordlevels_morph.tsv", f"{prefix}-T2starw_desc-cordlevels_morph.tsv",
     }  # fmt: skip
     folder = config.output_dir / "sub-01" / "anat"
     _, rows = read_tsv(folder / f"{prefix}-T2w_desc-slices_morph.tsv")
@@ -107,7 +109,7 @@ def test_nothing_of_an_image_that_is_gone_stays(config):
     leave(config, images, "acqc_T2w", MEASURES, [SLICE])
     written(config, images)
     folder = config.output_dir / "sub-01" / "anat"
-    assert len(list(folder.iterdir())) == 6
+    assert len(list(folder.iterdir())) == 8
     participant._process(config, [session(config)], [])
     assert not list(folder.iterdir())
     assert not list((config.work_dir / "measures").rglob("*.json"))

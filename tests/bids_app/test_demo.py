@@ -157,6 +157,55 @@ def test_lesions_show(demo):
     assert np.median(data[lesion]) < 0.85 * np.percentile(data[ring], 60)
 
 
+def test_cord_is_what_the_table_says(demo):
+    truth = _rows(demo / "derivatives" / "truth" / "truth.tsv")
+    assert {row["cord_csa_mean_mm2"] for key, row in truth.items() if key[1] == "ses-02"} == {"n/a"}
+    scanned = truth["sub-01", "ses-01"]
+    table = demo / "derivatives/truth/sub-01/ses-01/anat/sub-01_ses-01_acq-cspine_space-T2w"
+    with Path(f"{table}_desc-slices_morph.tsv").open(encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    described = json.loads(Path(f"{table}_desc-slices_morph.json").read_text("utf-8"))
+    assert list(rows[0]) == list(described)
+    image = _image(demo, "01", "01", "acq-cspine_T2w")
+    cord, lesion = (
+        np.asarray(_truth(demo, "01", "01", f"acq-cspine_space-T2w_label-{n}_mask").dataobj) > 0
+        for n in ("SC", "L")
+    )
+    assert cord.shape == image.shape and not (lesion & ~cord).any()
+    pixel_mm2 = np.prod(image.header.get_zooms()[:2])
+    true = np.array([float(row["area_mm2"]) for row in rows])
+    tilt = np.radians([float(row["angle_deg"]) for row in rows])
+    seen = cord.sum(axis=(0, 1)) * pixel_mm2 * np.cos(tilt)
+    np.testing.assert_allclose(seen, true, rtol=0.08)  # whole pixels
+    assert seen.mean() == pytest.approx(true.mean(), rel=0.02)
+    mean = true.mean()
+    assert float(scanned["cord_csa_mean_mm2"]) == pytest.approx(mean, abs=1e-3)
+    volume_mm3 = lesion.sum() * np.prod(image.header.get_zooms())
+    assert float(scanned["cord_lesion_mm3"]) == pytest.approx(volume_mm3, rel=0.1)
+
+
+def test_cord_shows(demo):
+    data = np.asarray(_image(demo, "01", "01", "acq-cspine_T2w").dataobj).astype(float)
+    cord, lesion = (
+        np.asarray(_truth(demo, "01", "01", f"acq-cspine_space-T2w_label-{n}_mask").dataobj) > 0
+        for n in ("SC", "L")
+    )
+    inside = ndimage.binary_erosion(cord)
+    fluid = ndimage.binary_dilation(cord, iterations=3) & ~ndimage.binary_dilation(cord)
+    healthy = np.median(data[inside & ~lesion])
+    assert np.median(data[lesion]) > 1.5 * healthy
+    assert np.median(data[fluid]) > 2 * healthy
+
+
+def test_cord_levels_come_from_the_disc_labels(demo):
+    from bids_app.discs import find_disc_labels
+
+    image = demo / "sub-01" / "ses-01" / "anat" / "sub-01_ses-01_acq-cspine_T2w.nii.gz"
+    found = find_disc_labels(image, demo, [demo / "derivatives" / "truth"])
+    assert found is not None
+    assert sorted(np.unique(np.asarray(nib.load(found).dataobj))) == [0, 2, 3, 4, 5, 6]
+
+
 def test_bids_layout(demo):
     raw = json.loads((demo / "dataset_description.json").read_text(encoding="utf-8"))
     assert raw["BIDSVersion"] == "1.10.0" and raw["DatasetType"] == "raw"

@@ -3,7 +3,16 @@
 import pytest
 
 from bids_app import dictionary, tables
-from bids_app.demo.compare import LESION_COLUMNS, compare, compare_lesions, main, read_lesions
+from bids_app.demo.compare import (
+    CORD_COLUMNS,
+    LESION_COLUMNS,
+    compare,
+    compare_cord,
+    compare_lesions,
+    main,
+    read_cord,
+    read_lesions,
+)
 
 TRUTH = {
     ("sub-01", "ses-01"): {"left": 7.0, "right": 7.2},
@@ -97,7 +106,7 @@ def test_lesions_must_be_right_where_they_were_measured(tmp_path, capsys, lesion
     write_tables(tmp_path, 6.3, lesion_ml)
     assert main([str(tmp_path / "bids"), str(tmp_path / "out")]) == code
     printed = capsys.readouterr().out
-    assert ("did not run" in printed) is (lesion_ml is None)
+    assert ("lesion branch did not run" in printed) is (lesion_ml is None)
     assert ("FAILED: a lesion volume" in printed) is bool(code)
 
 
@@ -132,3 +141,38 @@ def write_tables(tmp_path, t1w_left, lesion_ml):
         found.append(labels | {name: tables.format_value(v) for name, v in values.items()})
     tables.write_tsv(truth / "truth.tsv", names, rows)
     tables.write_tsv(tmp_path / "out" / "group_morph.tsv", dictionary.columns(), found)
+
+
+CORD = {"cord_csa_mean_mm2": "80", "cord_csa_c2c3_mm2": "75", "cord_lesion_mm3": "100",
+        "cord_lesion_count": "1"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "good"),
+    [
+        ({}, True),
+        ({"cord_csa_mean_mm2": "87.9"}, True),
+        ({"cord_csa_mean_mm2": "71.9"}, False),
+        ({"cord_csa_mean_mm2": None}, False),
+        ({"cord_csa_c2c3_mm2": None}, True),  # without disc labels
+        ({"cord_lesion_mm3": "50"}, True),
+        ({"cord_lesion_count": "0"}, False),
+        ({"cord_lesion_count": "2"}, True),
+    ],
+)
+def test_cord_area_and_lesion_are_judged(changes, good):
+    found = {"qc_cord_flag": "ok"} | CORD | changes
+    found = {name: value for name, value in found.items() if value is not None}
+    lines, verdict = compare_cord({FIRST: CORD, SECOND: {}}, {FIRST: found, SECOND: {}})
+    assert verdict is good
+    assert len(lines) == 5
+
+
+def test_no_cord_task_is_said_and_no_failure(tmp_path):
+    lines, good = compare_cord({FIRST: CORD, SECOND: {}}, {FIRST: {}, SECOND: {}})
+    assert good
+    assert "did not run" in lines[0]
+    row = {"participant_id": "sub-01", "session_id": "ses-01", "qc_cord_flag": "n/a"} | CORD
+    tables.write_tsv(tmp_path / "t.tsv", tuple(row), [row])
+    assert read_cord(tmp_path / "t.tsv") == {FIRST: CORD}
+    assert {*CORD_COLUMNS, "cord_lesion_count", "qc_cord_flag"} <= set(dictionary.columns())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bids_app import dictionary
-from bids_app.dictionary import CORD_LESIONS, LESIONS, MORPH, SLICES
+from bids_app.dictionary import CORD_LESIONS, CORD_LEVELS, LESIONS, MORPH, SLICES
 from measures import cord, head, lesions, structures, thalamus
 
-TABLES = (MORPH, LESIONS, SLICES, CORD_LESIONS)
+TABLES = (MORPH, LESIONS, SLICES, CORD_LESIONS, CORD_LEVELS)
 EVERY_COLUMN = [(table, name) for table in TABLES for name in dictionary.columns(table)]
 
 
@@ -111,11 +111,14 @@ def test_holds_every_measure_of_the_cord():
     spots = np.zeros(stem.shape, np.int32)
     spots[5:7, 5:7, 2:4] = 1
     line = np.column_stack([np.full(6, 5.5), np.full(6, 5.5), np.arange(6.0)])
-    rows = cord.measure_slices(stem, line, np.ones(3), spots)
+    rows = cord.measure_slices(stem, line, np.ones(3), spots, [2] * 6)
     found = cord.measure_cord_lesions(spots, rows, np.ones(3))
     labels = ("participant_id", "session_id", "cord_image")
-    assert dictionary.columns(SLICES) == (*labels, *rows[0])
-    assert dictionary.columns(CORD_LESIONS) == (*labels, *found[0])
+    tables = {SLICES: rows, CORD_LESIONS: found, CORD_LEVELS: cord.measure_levels(rows)}
+    for table, measured in tables.items():
+        named = [name for name in dictionary.columns(table) if name != "level_source"]
+        assert named == [*labels, *measured[0]]
+        assert "level_source" in dictionary.columns(table)
     own = {name for name in dictionary.columns() if "cord_" in name}
     assert own == {*cord.summarise_cord(rows, found), "qc_cord_flag", "qc_cord_image"}
 

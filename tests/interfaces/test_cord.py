@@ -50,7 +50,8 @@ AXIAL = ((60, 60, 12), (0.8, 0.8, 3.0), ((0, 1), (1, 1), (2, 1)))
 FLIPPED = ((60, 60, 12), (0.8, 0.8, 3.0), ((0, -1), (1, -1), (2, -1)))
 SAGITTAL = ((60, 45, 17), (0.8, 0.8, 2.8), ((1, -1), (2, 1), (0, 1)))
 SINGLE = ((60, 60, 1), (0.8, 0.8, 5.0), ((0, -1), (1, 1), (2, 1)))
-AXES = {"axial": AXIAL, "flipped": FLIPPED, "sagittal": SAGITTAL, "single": SINGLE}
+HEAD = ((30, 30, 56), (0.8, 0.8, 3.0), ((0, 1), (1, 1), (2, 1)))
+AXES = {"head": HEAD, "axial": AXIAL, "flipped": FLIPPED, "sagittal": SAGITTAL, "single": SINGLE}
 
 
 def grid(kind):
@@ -217,6 +218,42 @@ def test_discs_in_a_wrong_order_are_not_believed(measure, tmp_path):
     assert {row["level"] for row in outputs.rows} == {None}
     assert "do not follow each other" in outputs.measures["qc_cord_c2c3_flag"]
     assert outputs.measures["cord_csa_mean_mm2"] is not None
+
+
+def test_levels_of_a_head_scan_come_from_the_top_of_the_cord(measure):
+    data, affine, *_ = draw("head", lesion=False, top_mm=0)  # 28 slices of 3 mm, 84 mm above
+    outputs = measure(data, affine, brain_t1w=True)
+    levels = [row["level"] for row in outputs.rows][::-1]
+    assert levels == [1] * 9 + [2] * 5 + [3] * 6 + [None] * 8
+    assert outputs.measures["cord_csa_c2c3_mm2"] == pytest.approx(AREA_MM2, rel=0.07)
+    assert outputs.measures["qc_cord_c2c3_flag"] == (
+        "C2 and C3 were placed by the distance from the top of the cord, not by disc labels"
+    )
+    assert [row["level"] for row in outputs.level_rows] == [1, 2, 3]
+    assert {row["level_source"] for row in outputs.level_rows} == {outputs.meta["VertebralLevels"]}
+    assert outputs.meta["VertebralLevels"] == "distance from the top of the cord"
+    # the same image is not known to show the brain
+    neck = measure(data, affine)
+    assert neck.measures["qc_cord_c2c3_flag"] == "no vertebral levels are known"
+    assert neck.level_rows == []
+    assert neck.meta["VertebralLevels"] == "not known"
+
+
+def test_a_head_scan_whose_cord_ends_at_its_border_has_no_levels(measure):
+    data, affine, *_ = draw("head", lesion=False, top_mm=9)
+    outputs = measure(data, affine, brain_t1w=True)
+    assert outputs.measures["cord_csa_c2c3_mm2"] is None
+    assert outputs.measures["cord_csa_mean_mm2"] is not None
+    assert "less than 80 mm of the head" in outputs.measures["qc_cord_c2c3_flag"]
+    assert outputs.level_rows == []
+
+
+def test_discs_of_a_head_scan_come_before_the_top(measure, tmp_path):
+    data, affine, *_ = draw("head", lesion=False, top_mm=0)
+    wrong = disc_file(tmp_path / "wrong.nii.gz", {2: -15, 3: 0, 4: 15})
+    outputs = measure(data, affine, disc_labels=wrong, brain_t1w=True)
+    assert {row["level"] for row in outputs.rows} == {None}
+    assert "do not follow each other" in outputs.measures["qc_cord_c2c3_flag"]
 
 
 def test_the_sidecar_names_all_three_networks(measure, networks):

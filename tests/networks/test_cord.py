@@ -6,6 +6,7 @@ import torch
 
 from networks import cord
 from networks.cord import CordImage
+from networks.cord_detection import SPARSE, Detection
 
 SCALE = np.linspace(0, 1, 11)
 
@@ -52,13 +53,48 @@ def test_cord_is_detected_where_the_network_sees_it():
     data = np.ones((20, 30, 12))
     data[8:12, 14:18] = 9
     scan = image(data=data)
-    found, affine = cord.detect_cord(scan, Bright())
+    found, affine = Detection(scan, Bright()).search()
     assert found.dtype == np.float32
     assert found.min() >= 0
     assert found.max() <= 1
     places = np.argwhere(found[:, :, 5] > 0.5)
     middle = world(affine, np.append(places.mean(0), 5))
     assert np.allclose(middle[:2], world(scan.affine, [9.5, 15.5, 5])[:2], atol=0.3)
+
+
+def test_a_wide_image_is_searched_in_every_third_slice_and_then_along_the_line(monkeypatch):
+    data = np.zeros((150, 180, 30))
+    data[20:130, 20:160] = 1  # air all around
+    z = np.arange(30)
+    for index in z:
+        data[60 + index : 70 + index, 80:92, index] = 9
+    scan = image(data=data, voxel_mm=(1.0, 1.0, 2.0))
+    seen = []
+    network = Bright()
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    detection = Detection(scan, network)
+    assert detection.wide
+    sparse, placed = detection.search()
+    assert np.linalg.norm(placed[:3, 2]) == pytest.approx(2.0 * SPARSE)
+    assert sparse.shape == (300, 360, 10)
+    assert sum(shape[0] for shape in seen) == 10
+    assert all(shape[2] < 270 and shape[3] < 330 for shape in seen)  # without the air
+    places = np.array([np.argwhere(sparse[:, :, k] > 0.5).mean(0) for k in range(10)])
+    line = np.column_stack([places, np.arange(10)]) @ placed[:3, :3].T + placed[:3, 3]
+    seen.clear()
+    near, placed = detection.along(line)
+    assert all(shape[2:] == (128, 128) for shape in seen)
+    assert near.shape == (300, 360, 30)
+    monkeypatch.setattr("networks.cord_detection.NARROW", 10**6)
+    whole, same = Detection(scan, network).search()
+    assert np.array_equal(placed, same)
+    np.testing.assert_allclose(near, whole, atol=0.02)
+
+
+def test_a_narrow_image_is_searched_in_every_slice():
+    detection = Detection(image(), Bright())
+    assert not detection.wide
+    assert detection.search()[0].shape == (40, 48, 18)
 
 
 def test_windows_follow_the_centreline():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,19 +109,29 @@ def _only(folder: Path, patterns, without: str = "\n") -> Path | None:
 
 def _load_together(paths: dict[str, Path], truth: Path | None):
     """Affine and arrays (X, Y, Z), axis 2 upwards, of files that must share one grid."""
-    import nibabel as nib
-
     if truth is not None:
         paths = paths | {"truth": truth}
-    images = {name: nib.as_closest_canonical(nib.load(path)) for name, path in paths.items()}
-    first = images["FLAIR"]
-    for name, image in images.items():
-        if image.shape != first.shape or not np.allclose(image.affine, first.affine, atol=1e-3):
+    images = {name: _load(path) for name, path in paths.items()}
+    shape, affine = images["FLAIR"][0].shape, images["FLAIR"][1]
+    for name, (data, own) in images.items():
+        if data.shape != shape or not np.allclose(own, affine, atol=1e-3):
             raise ValueError(
                 f"{paths[name]} is not on the grid of {paths['FLAIR'].name}; bring all images and"
                 " masks of a session onto one grid"
             )
-    return first.affine, {n: image.get_fdata(dtype=np.float32) for n, image in images.items()}
+    return affine, {name: data for name, (data, _) in images.items()}
+
+
+def _load(path: Path):
+    """Data (float32) and affine of an image, its axes nearest to R, A and S."""
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        image = nib.as_closest_canonical(nib.load(path))
+        return image.get_fdata(dtype=np.float32), image.affine
+    except (OSError, EOFError, zlib.error, ImageFileError) as error:
+        raise ValueError(f"{path} cannot be read, copy or export it again: {error}") from None
 
 
 def read_labels(path: Path) -> dict[tuple[str, str | None], set[int]]:

@@ -109,6 +109,14 @@ def test_images_on_other_grids_are_refused(files, tmp_path):
         read_cohort(files, CARD, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("keep", [0, 2000])
+def test_a_damaged_image_is_named(files, tmp_path, keep):
+    path = next(files.data.rglob("*_T2w.nii.gz"))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"T2w\.nii\.gz cannot be read"):
+        read_cohort(files, CARD, tmp_path / "cache")
+
+
 def test_two_masks_for_one_purpose_are_refused(files, tmp_path):
     path = next(files.lesions.rglob("*label-L_mask.nii.gz"))
     write(np.ones(SHAPE), path.with_name("sub-01_ses-1_label-L_desc-unet_mask.nii.gz"))

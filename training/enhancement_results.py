@@ -50,7 +50,8 @@ def table_2(runs: list[dict[str, Counts]]) -> str:
 
 
 def _average(shares) -> str:
-    mean, spread, (low, high) = mean_spread(100 * np.asarray(shares))
+    mean, spread, interval = mean_spread(100 * np.asarray(shares))
+    low, high = np.clip(interval, 0, 100)  # of few cases it would reach beyond
     return f"{mean:.0f} ± {spread:.1f} ({low:.0f}, {high:.0f})"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bids_app.atomic import atomic_write_text
 from bids_app.errors import UsageError
-from bids_app.gadolinium.session import IMAGES, figure_path
+from bids_app.gadolinium.session import IMAGES, PICTURES, figure_path
 from bids_app.tables import MISSING, format_value, read_tsv, write_tsv
 
 TABLE, PAGE = "candidates.tsv", "candidates.html"
@@ -55,8 +55,10 @@ def write_review(out_dir: Path, rows: list[dict[str, str]]) -> None:
         own = [row for row in rows if _prefix(row) == prefix]
         parts += [f"<h2>{escape(prefix)}</h2><table>", _line("th", COLUMNS[2:-1])]
         parts += [_line("td", [row.get(c, MISSING) for c in COLUMNS[2:-1]]) for row in own]
-        where = figure_path(out_dir, prefix).relative_to(out_dir).as_posix()
-        parts.append(f'</table><img src="./{escape(where)}" alt="{escape(prefix)}">')
+        parts.append("</table>")
+        for when in PICTURES.values():
+            where = figure_path(out_dir, prefix, when).relative_to(out_dir).as_posix()
+            parts.append(f'<img src="./{escape(where)}" alt="{escape(prefix)}, {when}">')
     atomic_write_text(out_dir / PAGE, "\n".join([*parts, "</body></html>"]) + "\n")
 
 

@@ -22,6 +22,8 @@ _WANTED = {  # what MSMorph's derivatives must have, by its pattern after the se
     "flair_xfm": "from-FLAIR_to-T1w_mode-image_xfm.txt",
     "t2w_xfm": "from-T2w_to-T1w_mode-image_xfm.txt",
 }  # fmt: skip
+#: Image that a picture shows -> its place in time.
+PICTURES = {"ce": "after", "t1w": "before"}
 _LESIONS = "space-FLAIR_label-L*_mask.nii.gz"
 
 
@@ -119,7 +121,6 @@ def _register(session: Session, seed: int) -> np.ndarray:
 
 def write_session(session: Session, out_dir: Path, seed: int = 1) -> list:
     """Align a session, find its candidates, and write images and figure; returns the candidates."""
-    from interfaces.figures import Contour, mosaic
     from interfaces.images import save_nifti
     from measures.enhancement import find_candidates
 
@@ -137,18 +138,25 @@ def write_session(session: Session, out_dir: Path, seed: int = 1) -> list:
     for name, ending in IMAGES.items():
         data = arrays[name].astype(np.uint8) if arrays[name].dtype == bool else arrays[name]
         paths[name] = save_nifti(data, affine, folder / f"{session.prefix}_{ending}.nii.gz")
-    figure = figure_path(out_dir, session.prefix)
-    figure.parent.mkdir(parents=True, exist_ok=True)
-    mosaic(
-        paths["ce"],
-        [Contour(paths["lesions"], "#35c4ff", "lesions"),
-         Contour(paths["candidates"], "#ff4d4d", "candidates of enhancement")],
-        figure, f"{session.prefix}: T1w after contrast agent, on the FLAIR's grid",
-        zoom_mask=paths["candidates"] if candidates else paths["brain"], margin_mm=25.0, axial=15,
-    )  # fmt: skip
+    _draw(out_dir, session.prefix, paths, paths["candidates"] if candidates else paths["brain"])
     return candidates
 
 
-def figure_path(out_dir: Path, prefix: str) -> Path:
-    """Where the picture of a session's candidates is."""
-    return out_dir / prefix.split("_")[0] / "figures" / f"{prefix}_desc-candidates_T1w.svg"
+def _draw(out_dir: Path, prefix: str, paths: dict[str, str], zoom: str) -> None:
+    """The same slices before and after contrast agent, with lesions and candidates outlined."""
+    from interfaces.figures import Contour, mosaic
+
+    outlines = [
+        Contour(paths["lesions"], "#35c4ff", "lesions"),
+        Contour(paths["candidates"], "#ff4d4d", "candidates of enhancement"),
+    ]
+    for name, when in PICTURES.items():
+        figure = figure_path(out_dir, prefix, when)
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        title = f"{prefix}: T1w {when} contrast agent, on the FLAIR's grid"
+        mosaic(paths[name], outlines, figure, title, zoom_mask=zoom, margin_mm=25.0, axial=15)
+
+
+def figure_path(out_dir: Path, prefix: str, when: str) -> Path:
+    """Where the picture of a session's candidates is; ``when`` is one of PICTURES."""
+    return out_dir / prefix.split("_")[0] / "figures" / f"{prefix}_desc-{when}_T1w.svg"

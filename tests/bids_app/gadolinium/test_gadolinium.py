@@ -96,8 +96,8 @@ def test_the_ring_is_the_candidate_and_the_vessel_is_not(made):
     assert found[ring].mean() > 0.9
     assert distance[found].max() < 6 + 3 + 1  # within 3 mm of the lesion, and half a voxel
     page = (root / "cohort" / "candidates.html").read_text()
-    figure = page.split('src="./')[1].split('"')[0]
-    assert (root / "cohort" / figure).is_file()
+    figures = [part.split('"')[0] for part in page.split('src="./')[1:]]
+    assert len(figures) == 2 and all((root / "cohort" / name).is_file() for name in figures)
 
 
 @pytest.mark.slow

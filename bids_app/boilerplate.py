@@ -51,6 +51,8 @@ def methods(config: Any, versions: Mapping[str, str] | None = None) -> Paragraph
         parts.append(("Comparison with norms", _norms(config)))
     if "lesions" in config.tasks and {"flair", "t2w"} - set(config.ignore):
         parts.append(("Brain lesions and structures", _lesions(config, versions)))
+    if "enhancement" in config.tasks and not {"t1w", "flair", "t2w"} & set(config.ignore):
+        parts.append(("Enhancement without gadolinium (experimental)", _enhancement(versions)))
     if "cord" in config.tasks and {"cord", "t1w"} - set(config.ignore):
         parts.append(("Spinal cord", _cord(versions)))
     parts.append(("Software", _software(config, versions)))
@@ -170,6 +172,20 @@ def _lesions(config: Any, versions: Mapping[str, str]) -> str:
         "or within 1.5 mm), juxtacortical, infratentorial or of the deep white matter after the "
         "McDonald criteria [@thompson2018mcdonald]. The hypointense part of a lesion is darker on "
         "T1w than the median of the cortex."
+    )
+
+
+def _enhancement(versions: Mapping[str, str]) -> str:
+    return (
+        "As an experiment, whether any lesion would enhance with gadolinium was predicted from "
+        "T1w, T2w and FLAIR without contrast agent by a reimplementation of a published cascade "
+        "[@narayana2020enhancing]: a network with VGG16's convolutional blocks scores each axial "
+        "slice (3 mm) with a lesion, seen through the lesion mask dilated by 3 voxels, after "
+        "normalisation and anisotropic diffusion [@perona1990diffusion]; a second one with four "
+        "hidden nodes makes the participant's probability of the highest scores. The networks are "
+        "our own, not the authors'; their model card lists what they were trained on. They were "
+        f"run with {_libraries(versions)}. The probability is not calibrated and must not be used "
+        "in place of a scan with contrast agent."
     )
 
 

@@ -24,7 +24,6 @@ from bids_app.machine import (
 )
 
 ALL_TASKS = ("thalamus", "lesions", "cord", "enhancement")
-BUILT_TASKS = ("thalamus", "lesions", "cord")
 #: Those whose shipped networks measure well enough to run unasked (docs/benchmarks.md).
 DEFAULT_TASKS = ("thalamus",)
 CONTRASTS = ("t1w", "flair", "t2w", "cord")
@@ -111,6 +110,8 @@ class Config:
         self.nprocs = self.nprocs or available_cpus()
         self.omp_nthreads = self.omp_nthreads or default_omp_threads(self.nprocs)
         self.mem_gb = self.mem_gb or default_memory_gb()
+        if "enhancement" in self.tasks and "lesions" not in self.tasks:
+            self.tasks = [*self.tasks, "lesions"]  # it looks at lesions only
 
     @property
     def log_dir(self) -> Path:

@@ -2,6 +2,7 @@
 
 ``data/morph_dictionary.json`` holds every column of ``*_morph.tsv`` (one row a session),
 ``data/lesions_dictionary.json`` of ``*_desc-lesions_morph.tsv`` (one row a lesion of the brain),
+``data/enhancement_dictionary.json`` of ``*_desc-enhancement_morph.tsv`` (one row a slice),
 ``data/slices_dictionary.json``, ``data/cordlesions_dictionary.json`` and
 ``data/cordlevels_dictionary.json`` those of one row a section, a lesion and a vertebral level of
 the spinal cord, in the table's order. The JSON sidecars, the report's sentences, the group tables
@@ -19,11 +20,13 @@ from typing import Any
 #: The tables, as the functions here and in ``tables`` know them.
 MORPH, LESIONS = "morph", "lesions"
 SLICES, CORD_LESIONS, CORD_LEVELS = "slices", "cordlesions", "cordlevels"
+ENHANCEMENT = "enhancement"
 #: Those that a session has one of for each image of the cord.
 CORD_TABLES = (SLICES, CORD_LESIONS, CORD_LEVELS)
 _FOLDER = Path(__file__).with_name("data")
 #: Entry in the file -> its name in a sidecar. Type only serves the writing of tables,
-#: Task (where there is one) the report, which does not miss what nobody asked for.
+#: Task (where there is one) the report, which does not miss what nobody asked for, and
+#: Experimental (true) its section for what must not be mistaken for a measure.
 _SIDECAR_FIELDS = ("LongName", "Description", "Units", "Levels", "Source", "QualityControl")
 
 

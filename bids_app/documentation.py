@@ -23,6 +23,8 @@ def pages() -> dict[str, str]:
         + dictionary.markdown_table()
         + "\n## One row a lesion of the brain: `*_desc-lesions_morph.tsv`\n\n"
         + dictionary.markdown_table(dictionary.LESIONS)
+        + "\n## One row a slice with lesions (experimental): `*_desc-enhancement_morph.tsv`\n\n"
+        + dictionary.markdown_table(dictionary.ENHANCEMENT)
         + "\n## One row a section of the spinal cord: `*_desc-slices_morph.tsv`\n\n"
         + dictionary.markdown_table(dictionary.SLICES)
         + "\n## One row a lesion of the spinal cord: `*_desc-cordlesions_morph.tsv`\n\n"

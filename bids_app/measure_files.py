@@ -18,6 +18,11 @@ def lesion_rows_file(config: Config, session: SessionInputs) -> Path:
     return measures_folder(config, session) / "tables" / "lesions.json"
 
 
+def enhancement_rows_file(config: Config, session: SessionInputs) -> Path:
+    """The scores of the session's slices: a JSON list of rows."""
+    return measures_folder(config, session) / "tables" / "enhancement.json"
+
+
 def cord_measures_file(config: Config, session: SessionInputs, name: str) -> Path:
     """Columns of the cord on one image, by its name in ``session.cord_sources``.
 

@@ -197,9 +197,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         SUBSET, ("--tasks",), "tasks",
-        "what to measure; 'lesions' and 'cord' need weights of your own (--model-dir), "
-        "'enhancement' is not built in this version", " ".join(DEFAULT_TASKS),
-        _several(choices=ALL_TASKS),
+        "what to measure; 'lesions', 'cord' and 'enhancement' need weights of your own "
+        "(--model-dir); 'enhancement' is experimental and includes 'lesions'",
+        " ".join(DEFAULT_TASKS), _several(choices=ALL_TASKS),
     ),
     Option(
         SUBSET, ("--dry-run",), "dry_run",

@@ -9,6 +9,7 @@ from nipype.pipeline import engine as pe
 
 from bids_app.config import Config
 from bids_app.cord_outputs import connect_cord
+from bids_app.enhancement_outputs import connect_enhancement
 from bids_app.failures import workflow_name
 from bids_app.lesion_outputs import connect_lesions
 from bids_app.measure_files import measures_folder
@@ -99,6 +100,8 @@ class Outputs:
             self._t1w_figures()
         if self.workflow.get_node("lesions_wf") is not None:
             connect_lesions(self)
+        if self.workflow.get_node("enhancement_wf") is not None:
+            connect_enhancement(self)
 
     def uri(self, contrast: str) -> str:
         """BIDS URI of the raw image of a contrast, or of the cord."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bids_app.config import (
-    BUILT_TASKS,
     LEVELS,
     NOT_REUSED,
     Config,
@@ -122,12 +121,6 @@ def check(config: Config) -> None:
     if config.analysis_level != "group":  # which needs the derivatives alone
         _check_dataset(config.bids_dir)
     _check_places(config)
-    not_built = [task for task in config.tasks if task not in BUILT_TASKS]
-    if not_built:
-        raise UsageError(
-            f"The task {', '.join(not_built)} is not built in this version; "
-            f"built: {', '.join(BUILT_TASKS)}."
-        )
     if config.omp_nthreads > config.nprocs:
         raise UsageError(
             f"--omp-nthreads {config.omp_nthreads} is more than --nprocs {config.nprocs}."

@@ -11,8 +11,8 @@ from pathlib import Path
 from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
 from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
-from bids_app.dictionary import LESIONS, MORPH
-from bids_app.measure_files import lesion_rows_file, measures_folder
+from bids_app.dictionary import ENHANCEMENT, LESIONS, MORPH
+from bids_app.measure_files import enhancement_rows_file, lesion_rows_file, measures_folder
 from bids_app.norms.subject import check_run, figure_path, norm_columns
 from bids_app.progress import Progress
 from bids_app.query import SessionInputs
@@ -68,7 +68,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
 
 def model_cards(config: Config) -> list[dict]:
     """Verified model cards of the networks that the tasks need, each with its ``name``."""
-    from networks import cord, deepgrai, lesions, opfer
+    from networks import cord, deepgrai, enhancement, lesions, opfer
     from networks.weights import read_card, verified_weights
 
     names = []
@@ -76,6 +76,8 @@ def model_cards(config: Config) -> list[dict]:
         names += [*deepgrai.STAGES, opfer.NAME]
     if "lesions" in config.tasks:
         names.append(lesions.NAMES[config.lesion_model])
+    if "enhancement" in config.tasks:
+        names.append(enhancement.NAME)
     if "cord" in config.tasks:
         names += cord.NAMES
     cards = []
@@ -215,7 +217,7 @@ def _measure_files(config: Config, session: SessionInputs) -> list[Path]:
 
 def _table_files(config: Config, session: SessionInputs) -> list[Path]:
     """A session's tables and what they are made from."""
-    paths = [_table_path(config, session, table) for table in (MORPH, LESIONS)]
+    paths = [_table_path(config, session, table) for table in (MORPH, LESIONS, ENHANCEMENT)]
     paths += [path.with_suffix(".json") for path in paths]
     paths += old_cord_tables(session, session_folder(config, session))
     paths.append(figure_path(config, session))
@@ -225,8 +227,8 @@ def _table_files(config: Config, session: SessionInputs) -> list[Path]:
 def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
     """One morph row a session, of whatever its branches measured; absent measures are n/a.
 
-    A session whose lesions were measured, be it that there are none, has a table of them too, and
-    so has each image whose cord was.
+    A session whose lesions were measured, be it that there are none, has a table of them too, one
+    whose slices were scored for enhancement of these, and so has each image whose cord was.
     """
     from bids_app import tables
     from measures.structures import brain_parenchymal_fraction
@@ -245,9 +247,11 @@ def _write_tables(config: Config, sessions: list[SessionInputs]) -> None:
         row |= cord_columns(config, session)
         row |= norm_columns(config, session, row)
         tables.write_morph_row(row, _table_path(config, session, MORPH))
-        if (path := lesion_rows_file(config, session)).is_file():
-            lesions = [labels | lesion for lesion in json.loads(path.read_text(encoding="utf-8"))]
-            tables.write_rows(lesions, _table_path(config, session, LESIONS), LESIONS)
+        parts = {LESIONS: lesion_rows_file, ENHANCEMENT: enhancement_rows_file}
+        for table, file_of in parts.items():
+            if (path := file_of(config, session)).is_file():
+                own = [labels | part for part in json.loads(path.read_text(encoding="utf-8"))]
+                tables.write_rows(own, _table_path(config, session, table), table)
         write_cord_tables(config, session, labels, session_folder(config, session))
 
 

@@ -290,6 +290,9 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
         yield f"No FLAIR image: thalamus volume on FLAIR is n/a{lesions}."
     if session.t2w is None:
         yield "No T2w image."
+    lacking = [name for contrast, name in BRAIN.items() if getattr(session, contrast) is None]
+    if "enhancement" in config.tasks and lacking:
+        yield f"No {' and no '.join(lacking)} image: the probability of enhancement is n/a."
     if session.cord and not asked:
         yield "Spinal-cord images are there; --tasks cord measures them."
     if asked and not session.cord:

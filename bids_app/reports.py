@@ -77,6 +77,11 @@ FIGURES = {
         "The outlines decide which region a lesion is counted to: ventricles, thalamus, "
         "cerebellum and brain stem should be followed roughly.",
     ),
+    "enhancement": (
+        "EXPERIMENTAL: slices scored for enhancement on {suffix}",
+        "Outlined is what the network saw: the lesion mask, dilated, in two colours for slices "
+        "below and above its operating point. It judges whole slices and points at no lesion.",
+    ),
     "cordoverview": (
         "Spinal cord on {suffix}: course",
         "Sagittal sections, bent from side to side so that the cord stays in view. The outline "
@@ -168,7 +173,9 @@ def _numbers(out_dir: Path, session: SessionInputs, tasks: Sequence[str]) -> dic
     """
     parts = [f"sub-{session.subject}", f"ses-{session.session}" if session.session else "", "anat"]
     path = out_dir.joinpath(*filter(None, parts)) / f"{session.prefix}_morph.tsv"
-    content: dict[str, Any] = {"measures": [], "absent": [], "quality": [], "problem": ""}
+    content: dict[str, Any] = {
+        "measures": [], "experimental": [], "absent": [], "quality": [], "problem": ""
+    }  # fmt: skip
     if not path.is_file():
         content["problem"] = "n/a, the session failed or was not processed."
         return content
@@ -185,6 +192,8 @@ def _numbers(out_dir: Path, session: SessionInputs, tasks: Sequence[str]) -> dic
         if value is None:
             if entry.get("Task") in (None, *tasks):
                 content["absent"].append(entry["LongName"].rstrip("?"))
+        elif entry.get("Experimental"):
+            content["experimental"].append(_number(column, value))
         elif dictionary.is_quality_control(column):
             content["quality"].append(_number(column, value))
         else:

@@ -186,6 +186,21 @@ class MaskMosaic(SimpleInterface):
         return runtime
 
 
+class _OptionalMosaicInputSpec(_MaskMosaicInputSpec):
+    mask_files = InputMultiObject(File(exists=True), desc="masks to outline, if there are any")
+
+
+class OptionalMosaic(MaskMosaic):
+    """The same where a node does not always have a mask: then there is no picture."""
+
+    input_spec = _OptionalMosaicInputSpec
+
+    def _run_interface(self, runtime):
+        from nipype.interfaces.base import isdefined
+
+        return super()._run_interface(runtime) if isdefined(self.inputs.mask_files) else runtime
+
+
 class _RegistrationMosaicInputSpec(BaseInterfaceInputSpec):
     fixed = File(exists=True, mandatory=True, desc="image that stayed")
     moving = File(exists=True, mandatory=True, desc="the other image, resampled onto it")

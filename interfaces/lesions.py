@@ -120,39 +120,58 @@ class LesionSegmentation(ModelInterface):
             self._save(runtime, "out_filled", filled, t1w.affine)
 
 
+def fitting_contrasts(inputs):
+    """Read the contrasts of an interface's inputs that fit together, FLAIR (else T2w) first.
+
+    ``inputs`` has ``{c}`` and may have ``{c}_to_ref_itk`` and ``{c}_coreg_flag`` for flair, t2w
+    and t1w; where a flag is not ok, that contrast is left out (all others, if the first's is not).
+    Returns (list of networks.lesions.Contrast, matrix from the first's world to the reference's).
+    """
+    import nibabel as nib
+    import numpy as np
+    from nipype.interfaces.base import isdefined
+
+    from interfaces.registration import read_itk
+    from networks.brain_classes import CONTRASTS as ALL_CONTRASTS
+    from networks.lesions import Contrast
+
+    names = {name.lower(): name for name in ALL_CONTRASTS}
+    there = [c for c in CONTRASTS if isdefined(getattr(inputs, c))]
+    flags = {c: getattr(inputs, f"{c}_coreg_flag", "ok") for c in there}
+    first = there[0]
+    fitting = [c for c in there[1:] if flags[c] == "ok" == flags[first]]
+    to_ref = {}
+    for contrast in there:
+        path = getattr(inputs, f"{contrast}_to_ref_itk", None)
+        given = path is not None and isdefined(path)
+        to_ref[contrast] = read_itk(path) if given else np.eye(4)
+    first_to_ref = np.linalg.inv(to_ref[first])
+    found = []
+    for contrast in (first, *fitting):
+        image = nib.load(getattr(inputs, contrast))
+        data = image.get_fdata(dtype=np.float32)
+        matrix = to_ref[contrast] @ first_to_ref
+        found.append(Contrast(names[contrast], data, image.affine, matrix))
+    return found, first_to_ref
+
+
 class _Images:
     """The contrasts of a session that fit together, the first of them FLAIR or else T2w."""
 
     def __init__(self, inputs):
-        import nibabel as nib
         import numpy as np
         from nipype.interfaces.base import isdefined
 
         from interfaces.registration import read_itk
         from networks.brain_classes import CONTRASTS as ALL_CONTRASTS
-        from networks.lesions import Contrast
 
-        names = {name.lower(): name for name in ALL_CONTRASTS}
-        there = [c for c in CONTRASTS if isdefined(getattr(inputs, c))]
-        flags = {c: getattr(inputs, f"{c}_coreg_flag", "ok") for c in there}
-        first = there[0]
-        fitting = [c for c in there[1:] if flags[c] == "ok" == flags[first]]
-        to_ref = {}
-        for contrast in there:
-            path = getattr(inputs, f"{contrast}_to_ref_itk", None)
-            given = path is not None and isdefined(path)
-            to_ref[contrast] = read_itk(path) if given else np.eye(4)
-        self.first_to_ref = np.linalg.inv(to_ref[first])
-        self._found = []
-        for contrast in (first, *fitting):
-            image = nib.load(getattr(inputs, contrast))
-            data = image.get_fdata(dtype=np.float32)
-            matrix = to_ref[contrast] @ self.first_to_ref
-            self._found.append(Contrast(names[contrast], data, image.affine, matrix))
-        self.used = [name for c, name in names.items() if c in (first, *fitting)]
+        self._found, self.first_to_ref = fitting_contrasts(inputs)
+        own = {contrast.name for contrast in self._found}
+        self.used = [name for name in ALL_CONTRASTS if name in own]
         self._mask_file = inputs.brain_mask
         self.to_mni = None
-        aligned = flags[first] == inputs.ref_to_mni_flag == "ok"
+        first_flag = getattr(inputs, f"{self.first.name.lower()}_coreg_flag", "ok")
+        aligned = first_flag == inputs.ref_to_mni_flag == "ok"
         if isdefined(inputs.ref_to_mni_itk) and aligned:
             self.to_mni = np.linalg.inv(read_itk(inputs.ref_to_mni_itk)) @ self.first_to_ref
 

@@ -18,6 +18,10 @@ def build(architecture: dict):
         from networks.cord_unet import CordUNet
 
         return CordUNet(architecture)
+    if kind == "enhancement":
+        from networks.vgg import EnhancementNetwork
+
+        return EnhancementNetwork(architecture)
     if kind == "dynunet":
         return build_dynunet(architecture)
     raise ValueError(f"a model card asks for a network of kind {kind}, which is not known")

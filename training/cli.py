@@ -1,4 +1,8 @@
-"""``msmorph-train``: train a network of MSMorph on label maps and BIDS datasets."""
+"""``msmorph-train``: train a network of MSMorph on label maps and BIDS datasets.
+
+``msmorph-train enhancement`` has options of its own (training/enhancement_cli.py): its networks
+are cross-validated and need labels of another kind.
+"""
 
 from __future__ import annotations
 
@@ -124,6 +128,10 @@ def build_task(options):
 def main(argv=None) -> int:
     """Entry point of ``msmorph-train``."""
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["enhancement"]:
+        from training.enhancement_cli import main as cross_validate
+
+        return cross_validate(arguments[1:])
     options = build_parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s: %(message)s"

@@ -8,6 +8,8 @@ from nipype.pipeline import engine as pe
 from workflows.anatomical import CONTRASTS, init_anatomical_wf
 from workflows.branch import lesion_contrast
 from workflows.cord import init_cord_wf
+from workflows.enhancement import CONTRASTS as ENHANCEMENT_CONTRASTS
+from workflows.enhancement import init_enhancement_wf
 from workflows.lesions import init_lesions_wf
 from workflows.thalamus import init_thalamus_flair_wf, init_thalamus_t1w_wf
 
@@ -41,7 +43,7 @@ def init_session_wf(
     cord : a name (of letters, digits and ``_``) for each spinal-cord image of the session.
     tasks : which branches to build; the thalamus is measured on a FLAIR and on a T1w,
         each by itself, lesions on a FLAIR or a T2w with what else there is, the cord on every
-        cord image, or else on the T1w.
+        cord image, or else on the T1w; enhancement needs all three contrasts and ``lesions``.
     weights_sha256 : hash of each network's weights by its name.
     model_dir, device : see ``init_thalamus_flair_wf``.
     skull_strip, random_seed : see ``init_anatomical_wf``.
@@ -54,9 +56,10 @@ def init_session_wf(
     cord_{name} : raw image of the cord, for each name.
 
     The branches are the sub-workflows ``anatomical_wf``, ``thalamus_flair_wf``,
-    ``thalamus_t1w_wf``, ``lesions_wf``, and ``cord_{name}_wf`` (``cord_t1w_wf`` on the T1w);
-    their output nodes hold the results. The input node of a cord branch has a field
-    ``disc_labels`` that may be set. Without a brain image there is no ``anatomical_wf``.
+    ``thalamus_t1w_wf``, ``lesions_wf``, ``enhancement_wf``, and ``cord_{name}_wf``
+    (``cord_t1w_wf`` on the T1w); their output nodes hold the results. The input node of a cord
+    branch has a field ``disc_labels`` that may be set. Without a brain image there is no
+    ``anatomical_wf``.
     """
     workflow = pe.Workflow(name=name)
     fields = [*contrasts, *(f"cord_{image}" for image in cord)]
@@ -88,6 +91,11 @@ def init_session_wf(
             fill_t1w=lesion_filling, model_dir=model_dir, device=device,
             omp_nthreads=omp_nthreads, random_seed=random_seed,
         )  # fmt: skip
+        if "enhancement" in tasks and set(ENHANCEMENT_CONTRASTS) <= set(contrasts):
+            _add_enhancement(
+                workflow, anatomical_wf, weights_sha256,
+                model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
+            )  # fmt: skip
     return workflow
 
 
@@ -148,5 +156,25 @@ def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings)
     workflow.connect([
         (anatomical_wf, branch, [
             (f"outputnode.{sources.get(field, field)}", f"inputnode.{field}") for field in fields
+        ]),
+    ])  # fmt: skip
+
+
+def _add_enhancement(workflow, anatomical_wf, weights_sha256, **settings) -> None:
+    """The enhancement branch, which looks where the lesion branch has found lesions."""
+    from networks.enhancement import NAME
+
+    branch = init_enhancement_wf(weights_sha256=[weights_sha256[NAME]], **settings)
+    lesions = {"lesion_mask": "mask", "lesion_measures": "measures"}
+    sources = {contrast: f"{contrast}_preproc" for contrast in ENHANCEMENT_CONTRASTS}
+    sources["brain_mask"] = "flair_mask"
+    fields = branch.get_node("inputnode").inputs.copyable_trait_names()
+    workflow.connect([
+        (workflow.get_node("lesions_wf"), branch, [
+            (f"outputnode.{result}", f"inputnode.{field}") for field, result in lesions.items()
+        ]),
+        (anatomical_wf, branch, [
+            (f"outputnode.{sources.get(field, field)}", f"inputnode.{field}")
+            for field in fields if field not in lesions
         ]),
     ])  # fmt: skip

@@ -19,6 +19,7 @@ CARDS = [
         "cord-detector",
         "cord",
         "cord-lesions",
+        "enhancement",
     )
 ]
 Skeleton = Callable[[Iterable[str]], Path]
@@ -72,11 +73,11 @@ def session_graph(tmp_path: Path):
 
     It takes the images' entities by contrast and settings of Config.
     """
-    from bids_app.config import BUILT_TASKS, Config
+    from bids_app.config import ALL_TASKS, Config
     from bids_app.outputs import init_single_session_wf
 
     def make(entities: dict[str, str], **settings):
-        settings.setdefault("tasks", list(BUILT_TASKS))
+        settings.setdefault("tasks", list(ALL_TASKS))
         config = Config(
             tmp_path / "bids", tmp_path / "out", "participant", work_dir=tmp_path / "work",
             **settings,

@@ -70,7 +70,6 @@ def test_the_level_gives_the_exit_code(bids, levels):
     ("args", "words"),
     [
         (["--mem", "lots"], "no amount of memory"),
-        (["--tasks", "enhancement"], "not built in this version"),
         (["--participant-label", "9"], "the dataset has: 01, 02"),
         (["--session-label", "9"], "the dataset has: none"),
         (["--use-plugin", "nowhere"], "plugin file"),

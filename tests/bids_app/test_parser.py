@@ -111,7 +111,6 @@ def test_every_setting_reaches_the_config(bids, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--tasks", "enhancement"], "enhancement is not built in this version; built: thalamus"),
         (["--lesion-model", "samseg"], "invalid choice"),
         (["--tasks", "volume"], "invalid choice"),
         (["--device", "gpu"], "none of auto, cpu"),
@@ -254,7 +253,6 @@ def test_config_file_gives_defaults_and_the_command_line_wins(bids, tmp_path):
         ("[nipype]\nnprocs = 'four'", "In the config file .*argument --nprocs"),
         ("[nipype]\nnprocs = [1, 2]", "'nprocs' cannot be"),
         ("[nipype]\nlow_mem = 'yes'", "'low_mem' must be true or false"),
-        ("[workflow]\ntasks = ['enhancement']", "enhancement is not built"),
         ("[workflow]\nskull_strip = 'maybe'", "In the config file .*invalid choice"),
         ("[workflow]\nlesion_model = 'samseg'", "In the config file .*invalid choice"),
         ("[workflow]\nlesion_filling = 1", "'lesion_filling' must be true or false"),

@@ -43,6 +43,13 @@ def read_crash_file(path: Path) -> tuple[str, str]:
     return (node[1].strip() if node else path.name), message
 
 
+def input_failures(sessions) -> list[Failure]:
+    """What could not be read of the inputs of ``sessions`` (SessionInputs)."""
+    return [
+        Failure(s.subject, s.session, "input", problem) for s in sessions for problem in s.problems
+    ]
+
+
 def collect_failures(output_dir: Path, run_uuid: str, sessions) -> list[Failure]:
     """Failures of this run among ``sessions`` (SessionInputs), from the crash files left."""
     owners = {workflow_name(s.subject, s.session): s for s in sessions}

@@ -46,7 +46,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
     boilerplate.write_boilerplate(config)
     if config.boilerplate_only:
         return 0
-    failed: list[fail.Failure] = []
+    failed = fail.input_failures(sessions)
     error = None
     if not config.reports_only:
         try:
@@ -55,10 +55,11 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
             LOGGER.debug("Nipype stopped", exc_info=True)
             error = caught
         finally:
-            failed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
+            crashed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
+            failed += crashed
             _write_tables(config, sessions)
     unreported = _write_reports(config, sessions, failed, cards)
-    if error is not None and not failed:
+    if error is not None and not crashed:
         LOGGER.error("The run stopped: %s: %s", type(error).__name__, error)
         return EXIT_FAILED
     return _conclude(config, sessions, failed, unreported)

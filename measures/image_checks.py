@@ -55,9 +55,9 @@ def spatial_shape(shape, name: str, min_slices: int = MIN_SLICES) -> tuple[int, 
         )
     if max(sizes) > MAX_AXIS or float(np.prod(np.asarray(sizes, float))) > MAX_VOXELS:
         raise ImageError(
-            f"{name} declares {sizes[0]} x {sizes[1]} x {sizes[2]} voxels, which is more than a "
-            f"head scan has (at most {MAX_AXIS} on an axis, {MAX_VOXELS / 1e6:.0f} million in all): "
-            "check that its header is not damaged and resample it to voxels of 0.5 mm or more."
+            f"{name} declares {sizes[0]} x {sizes[1]} x {sizes[2]} voxels, more than a head scan "
+            f"has (at most {MAX_AXIS} on an axis, {MAX_VOXELS / 1e6:.0f} million in all): check "
+            "that its header is not damaged and resample it to voxels of 0.5 mm or more."
         )
     if min(sizes) < min_slices:
         raise ImageError(

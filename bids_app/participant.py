@@ -12,6 +12,7 @@ from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
 from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
 from bids_app.dictionary import LESIONS, MORPH
+from bids_app.finished import keep_if_current
 from bids_app.measure_files import lesion_rows_file, measures_folder
 from bids_app.progress import Progress
 from bids_app.query import SessionInputs
@@ -124,6 +125,8 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     for session in sessions:
         for stale in _table_files(config, session):
             stale.unlink(missing_ok=True)
+        name = fail.workflow_name(session.subject, session.session)
+        keep_if_current(config.work_dir / WORKFLOW / name)
     workflow = build_workflow(config, sessions, cards)
     if workflow is None:
         LOGGER.warning("No session has an image that the tasks can use.")
@@ -133,6 +136,10 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     settings = plugin_settings(config)
     progress = Progress(workflow.list_node_names())
     settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
+    if config.use_plugin is None:
+        from bids_app.workers import Workers
+
+        settings = {"plugin": Workers(settings["plugin_args"])}
     # Nipype's scheduler collects garbage at every poll, and would walk through all that was
     # imported: 0.15 s each time, on a core that nodes could use. So would Python at its end.
     gc.freeze()

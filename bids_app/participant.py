@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import shutil
+import subprocess
 from pathlib import Path
 
 from bids_app import failures as fail
@@ -61,7 +62,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
             _write_tables(config, sessions)
     unreported = _write_reports(config, sessions, failed, cards)
     if error is not None and not crashed:
-        LOGGER.error("The run stopped: %s: %s", type(error).__name__, error)
+        LOGGER.error("The run stopped: %s: %s", type(error).__name__, fail.with_remedy(str(error)))
         return EXIT_FAILED
     return _conclude(config, sessions, failed, unreported)
 
@@ -147,11 +148,16 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
 
 
 def _write_graph(workflow, path: Path) -> None:
-    """Write the graph as .dot, and as .svg where Graphviz is installed."""
+    """Write the graph as .dot, and as .svg where Graphviz is installed.
+
+    Nipype would hand the path to a shell, which would run what stands in a folder's name.
+    """
+    workflow.write_graph(str(path), graph2use="colored", format="dot", simple_form=True)
+    drawing = path.with_suffix(".svg")
     try:
-        workflow.write_graph(str(path), graph2use="colored", format="svg", simple_form=True)
-    except OSError:
-        LOGGER.warning("Graphviz (dot) is not installed: the graph is in %s only.", path)
+        subprocess.run(["dot", "-Tsvg", f"-o{drawing}", str(path)], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        LOGGER.warning("Graphviz (dot) cannot draw the graph: it is in %s only.", path)
 
 
 def plugin_settings(config: Config) -> dict:

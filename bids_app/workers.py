@@ -20,7 +20,7 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializ
 _PR_SET_PDEATHSIG = 1
 KILLED = (
     "WorkerKilledError: a process was killed while this step ran, most likely for lack of memory: "
-    "run again with a smaller --nprocs or on a machine with more memory; what had finished is kept.\n"
+    "run again with a smaller --nprocs or on a machine with more; what had finished is kept.\n"
 )
 
 

@@ -54,14 +54,15 @@ class Place:
     def finished(self) -> dict[str, int]:
         """The steps that Nipype holds for finished -> when their result was written (ns).
 
-        Those that write the measures run every time, by design.
+        Those that write measures and derivatives run every time, by design: what they write lies
+        outside of Nipype's cache, and may have been removed.
         """
         found = {}
         for result in self.work.rglob("result_*.pklz"):
             hashes = list(result.parent.glob("_0x*.json"))
             if len(hashes) == 1 and "unfinished" not in hashes[0].name:
                 found[result.parent.name] = result.stat().st_mtime_ns
-        return {name: when for name, when in found.items() if not name.startswith("save_")}
+        return {name: when for name, when in found.items() if not name.startswith(("save_", "ds_"))}
 
     def forget(self) -> None:
         shutil.rmtree(self.out, ignore_errors=True)
@@ -177,7 +178,7 @@ def test_what_does_not_change_the_numbers_redoes_nothing(reference, tmp_path):
     before, tables = whole.finished(), whole.tables()
     whole.work = shutil.move(whole.work, tmp_path / "moved")
     whole.finish("--nprocs", "1", "--device", "cpu")
-    assert whole.finished() == before and len(before) > 10
+    assert whole.finished() == before and len(before) > 5
     assert whole.tables() == tables
 
 

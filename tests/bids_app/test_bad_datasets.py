@@ -55,7 +55,15 @@ def ran(tmp_path_factory, demo_flair):
     more_subjects(root, demo_flair)
     start = time.monotonic()
     run = msmorph(
-        folder, root, folder / "out", "participant", "--nprocs", "2", "--write-graph", timeout=1800
+        folder,
+        root,
+        folder / "out",
+        "participant",
+        "--nprocs",
+        "2",
+        "--write-graph",
+        "--skip-bids-validation",
+        timeout=1800,
     )
     return folder, sentences, run, time.monotonic() - start
 

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from bids_app.validation import validate_dataset
 
 LOGGER = logging.getLogger("msmorph")
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
 _MARK = ".msmorph-work"
@@ -27,14 +29,20 @@ _MARK = ".msmorph-work"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
-    0: all done; 1: some session failed while the others finished; 2: wrong usage;
-    3: no valid weights; 130: interrupted.
+    0: all done; 1: some session failed while the others finished, or a file could not be written;
+    2: wrong usage; 3: no valid weights; 130: interrupted.
     """
     try:
         return run(parse_args(argv))
     except UsageError as error:
         print(f"msmorph: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except OSError as error:  # what no session can go on without: its disk is full, perhaps
+        from bids_app.failures import with_remedy
+
+        LOGGER.debug("Stopped", exc_info=True)
+        print(f"msmorph: {with_remedy(str(error))}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("msmorph: interrupted.", file=sys.stderr)
         return INTERRUPTED
@@ -117,7 +125,7 @@ def prepare_environment(config: Config) -> None:
 
     Results depend on the random seed and on the threads (ANTs' registrations are repeatable
     with one ITK thread only), so these are set whatever they were; the rest are defaults:
-    no network, no display, no file outside the working directory.
+    no network, no display, no file outside the working directory, where temporary files go too.
     """
     templates = config.work_dir / "templateflow"
     templates.mkdir(parents=True, exist_ok=True)
@@ -125,6 +133,8 @@ def prepare_environment(config: Config) -> None:
     (templates / "README").write_text("MSMorph needs no templates from TemplateFlow.\n")
     matplotlib = config.work_dir / "matplotlib"
     matplotlib.mkdir(exist_ok=True)
+    temporary = config.work_dir / "tmp"
+    temporary.mkdir(exist_ok=True)
     threads = str(config.omp_nthreads)
     os.environ.update(
         ANTS_RANDOM_SEED=str(config.random_seed),
@@ -142,10 +152,12 @@ def prepare_environment(config: Config) -> None:
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": str(matplotlib),
         "TEMPLATEFLOW_HOME": str(templates),
+        "TMPDIR": str(temporary),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    tempfile.tempdir = None  # it may have been looked up before
 
 
 def configure_logging(config: Config) -> None:

@@ -6,6 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+#: What the system says -> what to do about it.
+REMEDIES = {
+    r"No space left on device|Disk quota exceeded|File too large": "make room there and run again",
+    r"Read-only file system|Permission denied": "make that place writable, or choose another",
+    r"^MemoryError|Cannot allocate memory": "run with more memory, or a smaller --nprocs",
+}
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -39,8 +46,26 @@ def read_crash_file(path: Path) -> tuple[str, str]:
     raised = re.findall(
         r"^\s*(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit|NotFound)): (.+)$", text, re.M
     )
-    message = raised[-1][1].strip() if raised else "the node stopped without an error message"
+    message = "the node stopped without an error message"
+    if raised:
+        kind, text = raised[-1]
+        message = with_remedy(text.strip() if kind != "MemoryError" else f"{kind}: {text}")
     return (node[1].strip() if node else path.name), message
+
+
+def with_remedy(message: str) -> str:
+    """Return a message of the system with what to do about it; any other as it is."""
+    for pattern, remedy in REMEDIES.items():
+        if re.search(pattern, message):
+            return f"{message.rstrip('.')}: {remedy}."
+    return message
+
+
+def input_failures(sessions) -> list[Failure]:
+    """What could not be read of the inputs of ``sessions`` (SessionInputs)."""
+    return [
+        Failure(s.subject, s.session, "input", problem) for s in sessions for problem in s.problems
+    ]
 
 
 def collect_failures(output_dir: Path, run_uuid: str, sessions) -> list[Failure]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bids_app import dictionary
 from bids_app.config import Config
-from bids_app.dictionary import CORD_TABLES, LESIONS, MORPH
+from bids_app.dictionary import CORD_TABLES, ENHANCEMENT, LESIONS, MORPH
 from bids_app.group_join import KEYS, join
 from bids_app.group_status import Problem, failed_sessions, prefix_of, unprocessed
 from bids_app.tables import (
@@ -60,7 +60,7 @@ def run_group(config: Config) -> int:
     write_json(path.with_suffix(".json"), joined.sidecar())
     write_tsv(path, joined.names, joined.rows)
     LOGGER.info("%d row(s) in %s.", len(rows), path)
-    for table in (LESIONS, *CORD_TABLES):
+    for table in (LESIONS, ENHANCEMENT, *CORD_TABLES):
         _write_parts(out_dir, rows, table)
     page = write_group_report(out_dir, joined, problems, runs, wanted)
     LOGGER.info("Report of the group: %s", page)

@@ -14,6 +14,7 @@ from typing import Any
 from bids_app.config import Config
 from bids_app.errors import UsageError
 from bids_app.filters import Filters, to_query
+from bids_app.readable import NOT_UTF8
 
 _DATABASE = "layout_index.sqlite"
 _IMAGES = [".nii", ".nii.gz"]
@@ -72,7 +73,7 @@ def _index(root: Path, subjects: Sequence[str] = (), database: Path | None = Non
     """Index the dataset, or of it only these subjects."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
-    ignore = [_NOT_RAW]
+    ignore = [_NOT_RAW, NOT_UTF8]  # SQLite takes no such name
     if subjects:
         labels = "|".join(re.escape(label) for label in subjects)
         ignore.append(re.compile(rf"^/sub-(?!(?:{labels})(?:/|$))"))

@@ -163,7 +163,7 @@ def _check_dataset(bids_dir: Path) -> None:
         content = json.loads(description.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"Cannot read {description}: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{description} is not valid JSON: {error}.") from error
     if not isinstance(content, dict) or not {"Name", "BIDSVersion"} <= content.keys():
         raise UsageError(f"{description} must hold 'Name' and 'BIDSVersion'.")

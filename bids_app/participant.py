@@ -6,12 +6,14 @@ import gc
 import json
 import logging
 import shutil
+import subprocess
 from pathlib import Path
 
 from bids_app import failures as fail
 from bids_app.config import Config, load_plugin_file
 from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
 from bids_app.dictionary import ENHANCEMENT, LESIONS, MORPH
+from bids_app.finished import keep_if_current
 from bids_app.measure_files import enhancement_rows_file, lesion_rows_file, measures_folder
 from bids_app.norms.subject import check_run, figure_path, norm_columns
 from bids_app.progress import Progress
@@ -48,7 +50,7 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
     boilerplate.write_boilerplate(config)
     if config.boilerplate_only:
         return 0
-    failed: list[fail.Failure] = []
+    failed = fail.input_failures(sessions)
     error = None
     if not config.reports_only:
         try:
@@ -57,11 +59,12 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
             LOGGER.debug("Nipype stopped", exc_info=True)
             error = caught
         finally:
-            failed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
+            crashed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
+            failed += crashed
             _write_tables(config, sessions)
     unreported = _write_reports(config, sessions, failed, cards)
-    if error is not None and not failed:
-        LOGGER.error("The run stopped: %s: %s", type(error).__name__, error)
+    if error is not None and not crashed:
+        LOGGER.error("The run stopped: %s: %s", type(error).__name__, fail.with_remedy(str(error)))
         return EXIT_FAILED
     return _conclude(config, sessions, failed, unreported)
 
@@ -127,6 +130,8 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     for session in sessions:
         for stale in _table_files(config, session):
             stale.unlink(missing_ok=True)
+        name = fail.workflow_name(session.subject, session.session)
+        keep_if_current(config.work_dir / WORKFLOW / name)
     workflow = build_workflow(config, sessions, cards)
     if workflow is None:
         LOGGER.warning("No session has an image that the tasks can use.")
@@ -136,6 +141,10 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     settings = plugin_settings(config)
     progress = Progress(workflow.list_node_names())
     settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
+    if config.use_plugin is None:
+        from bids_app.workers import Workers
+
+        settings = {"plugin": Workers(settings["plugin_args"])}
     # Nipype's scheduler collects garbage at every poll, and would walk through all that was
     # imported: 0.15 s each time, on a core that nodes could use. So would Python at its end.
     gc.freeze()
@@ -143,11 +152,16 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
 
 
 def _write_graph(workflow, path: Path) -> None:
-    """Write the graph as .dot, and as .svg where Graphviz is installed."""
+    """Write the graph as .dot, and as .svg where Graphviz is installed.
+
+    Nipype would hand the path to a shell, which would run what stands in a folder's name.
+    """
+    workflow.write_graph(str(path), graph2use="colored", format="dot", simple_form=True)
+    drawing = path.with_suffix(".svg")
     try:
-        workflow.write_graph(str(path), graph2use="colored", format="svg", simple_form=True)
-    except OSError:
-        LOGGER.warning("Graphviz (dot) is not installed: the graph is in %s only.", path)
+        subprocess.run(["dot", "-Tsvg", f"-o{drawing}", str(path)], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        LOGGER.warning("Graphviz (dot) cannot draw the graph: it is in %s only.", path)
 
 
 def plugin_settings(config: Config) -> dict:

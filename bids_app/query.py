@@ -18,6 +18,7 @@ from bids_app.config import Config
 from bids_app.errors import UsageError
 from bids_app.filters import Filters, load_filters
 from bids_app.layout import find_images
+from bids_app.readable import is_label, odd_names, printable, unreadable
 from bids_app.sidecars import Sidecars, entities_of, suffix_of
 
 LOGGER = logging.getLogger("msmorph.query")
@@ -27,7 +28,6 @@ BRAIN = {"t1w": "T1w", "flair": "FLAIR", "t2w": "T2w"}
 CORD_SUFFIXES = ("T2w", "T2starw", "T1w")
 #: 'spinecho' is a pulse sequence and 'record' is no cord.
 _CORD_LABEL = re.compile(r"spine(?!cho)|(?<!re)cord|lumbar", re.IGNORECASE)
-_ANNEX_POINTER = b"/annex/objects/"
 #: Entities that make an image a second choice, the worst first, with the words for a note.
 _SECOND_CHOICE = {
     "space": "not in its own space",
@@ -40,6 +40,8 @@ _SECOND_CHOICE = {
     "echo": "a single echo",
     "rec": "another reconstruction",
 }
+
+NAMES = "names"  # among what is unreadable, beside the contrasts
 
 Key = tuple[str, str | None]
 
@@ -55,6 +57,8 @@ class SessionInputs:
     t2w: Path | None
     cord: tuple[Path, ...]
     notes: tuple[str, ...]
+    #: Sentences on what was to be measured and cannot be read: the session has failed.
+    problems: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -101,6 +105,7 @@ class _Found:
 
     candidates: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     notes: list[str] = field(default_factory=list)
+    unreadable: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 def collect_sessions(config: Config) -> list[SessionInputs]:
@@ -114,11 +119,13 @@ def collect_sessions(config: Config) -> list[SessionInputs]:
     images = find_images(config, filters, sorted({subject for subject, _ in wanted}))
     sidecars = Sidecars(config.bids_dir)
     found = {key: _Found() for key in wanted}
+    for (subject, session), own in found.items():
+        own.unreadable[NAMES] += odd_names(config.bids_dir, subject, session)
     for contrast, paths in images.items():
         for path in paths:
             names = entities_of(path.name)
             key = (names.get("sub", ""), names.get("ses"))
-            if key in found:
+            if key in found and all(is_label(label) for label in key if label):
                 _sort_in(found[key], contrast, path, sidecars, config.bids_dir)
     keys = _after_filters(found, filters)
     if not keys:
@@ -153,7 +160,8 @@ def _wanted_sessions(config: Config) -> list[Key]:
 
 
 def _labels(folder: Path, prefix: str) -> list[str]:
-    return sorted(p.name.removeprefix(prefix) for p in folder.glob(f"{prefix}*") if p.is_dir())
+    folders = (path for path in folder.glob(f"{prefix}*") if path.is_dir())
+    return sorted(printable(path.name).removeprefix(prefix) for path in folders)
 
 
 def _refuse_unknown(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
@@ -174,8 +182,11 @@ def _sort_in(found: _Found, contrast: str, path: Path, sidecars: Sidecars, root:
         if is_cord and suffix_of(path.name) not in CORD_SUFFIXES:
             found.notes.append(f"{path.name} shows the spinal cord and is not used.")
         return
-    refusal = _refusal(contrast, path, metadata, root)
-    if refusal is None:
+    refusal = _refusal(path, metadata)
+    problem = None if refusal else unreadable(path, root)
+    if problem:
+        found.unreadable[contrast].append(problem)
+    elif refusal is None:
         found.candidates[contrast].append(path)
     elif refusal not in found.notes:
         found.notes.append(refusal)
@@ -188,8 +199,8 @@ def _shows_cord(path: Path, metadata: dict[str, Any]) -> bool:
     return "SPINE" in part or "CORD" in part
 
 
-def _refusal(contrast: str, path: Path, metadata: dict[str, Any], root: Path) -> str | None:
-    """Return the sentence that says why an image cannot be used, or None when it can."""
+def _refusal(path: Path, metadata: dict[str, Any]) -> str | None:
+    """Return the sentence that says why an image is not wanted, or None when it is."""
     names = entities_of(path.name)
     bolus = str(metadata.get("ContrastBolusIngredient", "")).upper()
     if suffix_of(path.name) == "T1w" and ("ce" in names or "GADOLIN" in bolus):
@@ -198,28 +209,18 @@ def _refusal(contrast: str, path: Path, metadata: dict[str, Any], root: Path) ->
         return f"{path.name} is not a magnitude image and is not used."
     if not path.exists() and not path.is_symlink():
         return f"{path.name} is in PyBIDS's index but no longer there; delete that index."
-    if not _has_content(path):
-        return (
-            f"{path.name} has no content here and is not used; fetch it with "
-            f"`datalad get {path.relative_to(root)}`."
-        )
     return None
-
-
-def _has_content(path: Path) -> bool:
-    """Return whether the file is there, rather than git-annex's link or pointer to it."""
-    try:
-        with path.open("rb") as stream:
-            return _ANNEX_POINTER not in stream.read(64)
-    except OSError:
-        return False
 
 
 def _after_filters(found: dict[Key, _Found], filters: Filters) -> list[Key]:
     """Drop the sessions that the filter file's own subjects or sessions leave empty."""
     if not any({"subject", "session"} & set(entities) for entities in filters.values()):
         return list(found)
-    return [key for key, what in found.items() if what.candidates or what.notes]
+    return [
+        key
+        for key, what in found.items()
+        if what.candidates or what.notes or any(what.unreadable.values())
+    ]
 
 
 def _choose(key: Key, found: _Found, config: Config) -> SessionInputs:
@@ -242,8 +243,18 @@ def _choose(key: Key, found: _Found, config: Config) -> SessionInputs:
         notes.append("The spinal-cord images are left out (--ignore cord).")
         cord = []
     session = SessionInputs(*key, **chosen, cord=tuple(cord), notes=())
-    notes = [*_missing(session, config), *notes, *found.notes]
-    return SessionInputs(*key, **chosen, cord=tuple(cord), notes=tuple(notes))
+    lost = [sentence for sentences in found.unreadable.values() for sentence in sentences]
+    notes = [*_missing(session, config), *notes, *found.notes, *dict.fromkeys(lost)]
+    problems = tuple(dict.fromkeys(_problems(chosen, found, config)))
+    return SessionInputs(*key, **chosen, cord=tuple(cord), notes=tuple(notes), problems=problems)
+
+
+def _problems(chosen: dict[str, Path | None], found: _Found, config: Config) -> Iterable[str]:
+    """Yield what could not be read of the contrasts that are wanted and that nothing else shows."""
+    for contrast, sentences in found.unreadable.items():
+        wanted = contrast != "cord" or "cord" in config.tasks
+        if wanted and contrast not in config.ignore and not chosen.get(contrast):
+            yield from sentences
 
 
 def _rank(path: Path) -> tuple[Any, ...]:

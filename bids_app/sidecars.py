@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+LOGGER = logging.getLogger("msmorph.sidecars")
 
 
 def entities_of(name: str) -> dict[str, str]:
@@ -51,7 +54,7 @@ class Sidecars:
                 if content is None:
                     notes.append(
                         f"The sidecar {(folder / name).relative_to(self.root)} is not a JSON "
-                        "object in UTF-8 and was not used."
+                        "object in UTF-8 and was not used; correct or remove it."
                     )
                 else:
                     found.update(content)
@@ -69,7 +72,11 @@ def _json_names(folder: Path) -> tuple[str, ...]:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        # A pipe would never end.
+        content = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
+        content = None
+    if isinstance(content, dict):
+        return content
+    LOGGER.warning("The sidecar %s is not used, it is no JSON object in UTF-8.", path)
+    return None

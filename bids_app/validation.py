@@ -20,12 +20,18 @@ PROGRAM = "bids-validator-deno"
 _FOUND_ERRORS = 16
 _TIMEOUT_S = 900
 _SHOWN = 5
+#: What is wrong with one file alone, which fails or does without it while the others go on.
+OF_ONE_FILE = {
+    "EMPTY_FILE", "FILE_READ", "INVALID_ENTITY_LABEL", "INVALID_JSON_ENCODING", "JSON_INVALID",
+    "JSON_NOT_AN_OBJECT", "NIFTI_HEADER_UNREADABLE", "SIDECAR_WITHOUT_DATAFILE", "SYMLINK_BROKEN",
+}  # fmt: skip
 
 
 def validate_dataset(bids_dir: Path, participants: Sequence[str] = ()) -> None:
     """Run the BIDS validator; raise UsageError when it finds errors.
 
-    With participant labels given, errors in the other participants' folders do not count.
+    With participant labels given, errors in the other participants' folders do not count. Damage
+    to one file of a participant is a warning: that session fails by itself, with a better sentence.
     A validator that is absent or does not work is a warning in the log, nothing more.
     """
     program = find_validator()
@@ -35,9 +41,13 @@ def validate_dataset(bids_dir: Path, participants: Sequence[str] = ()) -> None:
     issues = _run(program, bids_dir)
     if issues is None:
         return
-    errors = [text for issue in issues if (text := _describe(issue, participants))]
+    for issue in issues:
+        if _is_of_one_file(issue) and (text := _describe(issue, participants)):
+            LOGGER.warning("The BIDS validator: %s.", text)
+    others = [issue for issue in issues if not _is_of_one_file(issue)]
+    errors = [text for issue in others if (text := _describe(issue, participants))]
     if not errors:
-        LOGGER.info("The BIDS validator finds no errors.")
+        LOGGER.info("The BIDS validator finds no errors of the dataset as a whole.")
         return
     shown = "; ".join(errors[:_SHOWN])
     more = f"; and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
@@ -70,6 +80,11 @@ def _run(program: str, bids_dir: Path) -> list[dict[str, Any]] | None:
         LOGGER.warning("The BIDS validator did not work (%s): dataset not checked.", error)
         return None
     return [issue for issue in issues if issue.get("severity", "error") == "error"]
+
+
+def _is_of_one_file(issue: dict[str, Any]) -> bool:
+    location = str(issue.get("location", "")).strip("/")
+    return issue.get("code") in OF_ONE_FILE and location.startswith("sub-")
 
 
 def _describe(issue: dict[str, Any], participants: Sequence[str]) -> str:

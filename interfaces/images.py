@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -59,27 +61,62 @@ def read_checked(path, *, brain: bool = True) -> tuple:
     name = Path(path).name
     damaged = f"{name} cannot be read, it may be damaged or incomplete: copy or export it again."
     try:
+        header_bytes = _data_offset(path)
+        _check_room(path, header_bytes, 0)
         image = nib.load(path)
         dtype = image.get_data_dtype()
     except (*READ_ERRORS, ImageFileError, HeaderDataError, AttributeError) as error:
-        raise ImageError(damaged) from error
+        raise error if isinstance(error, ImageError) else ImageError(damaged) from error
     min_slices = image_checks.MIN_SLICES if brain else 1
     shape = image_checks.spatial_shape(image.shape, name, min_slices)
     image_checks.check_dtype(dtype, name)
-    affine, note = _affine_of(image, shape)
+    affine, note = _affine_of(image, shape, name)
     image_checks.check_affine(affine, name)
+    longest_mm = image_checks.MAX_EXTENT_MM if brain else image_checks.MAX_SPINE_MM
+    image_checks.check_field_of_view(affine, shape, name, longest_mm)
+    _check_room(path, header_bytes, int(np.prod(shape)) * dtype.itemsize)
     try:
-        data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is judged below
+            data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     except READ_ERRORS as error:
         raise ImageError(damaged) from error
     image_checks.check_values(data, name)
-    if brain:
-        image_checks.check_brain_coverage(np.nan_to_num(data), affine, name)
     data = np.nan_to_num(data, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    if brain:
+        image_checks.check_brain_coverage(data, affine, name)
     return data, affine, f"{name}: {note}." if note else ""
 
 
-def _affine_of(image, shape) -> tuple:
+def _check_room(path, header_bytes: int, data_bytes: int) -> None:
+    """Raise ImageError when the file cannot hold so many bytes."""
+    path = Path(path)
+    image_checks.check_stored_size(
+        header_bytes, data_bytes, path.stat().st_size, _is_packed(path), path.name
+    )
+
+
+def _is_packed(path) -> bool:
+    """Whether a file begins as gzip does."""
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _data_offset(path) -> int:
+    """Where a NIfTI file says that its voxels begin; 0 for what nibabel will refuse.
+
+    nibabel reads all before it, the extensions, as soon as it opens the file.
+    """
+    opener = gzip.open if _is_packed(path) else open
+    with opener(path, "rb") as stream:
+        start = stream.read(176)
+    for order in "<>":
+        for size, place, kind in ((348, 108, "f"), (540, 168, "q")):
+            if len(start) == 176 and struct.unpack_from(f"{order}i", start)[0] == size:
+                return int(struct.unpack_from(f"{order}{kind}", start, place)[0])
+    return 0
+
+
+def _affine_of(image, shape, name: str) -> tuple:
     """The affine that holds for a loaded image, and a note about its header."""
     header = image.header
     if not hasattr(header, "get_sform"):
@@ -89,6 +126,8 @@ def _affine_of(image, shape) -> tuple:
     except Exception:  # an impossible quaternion: the s-form may still hold
         qform, q_code = None, 0
     sform, s_code = header.get_sform(coded=True)
+    if sform is not None and qform is not None and s_code > 0 and q_code > 0:
+        image_checks.check_orientations_agree(sform, qform, name)
     affine, _, note = image_checks.choose_affine(sform, int(s_code), qform, int(q_code), shape)
     return (np.asarray(image.affine, float) if affine is None else affine), note
 

@@ -9,10 +9,23 @@ from __future__ import annotations
 import numpy as np
 
 MAX_AXIS = 1024  # voxels on one axis
-MAX_VOXELS = 1.5e9  # voxels in all
+# Float32 copies of an image stay below 1.2 GB; a head at 0.4 mm has 2.6e8 voxels.
+MAX_VOXELS = 3e8
 MIN_SLICES = 8
 VOXEL_RANGE_MM = (0.2, 10.0)
 MAX_SLICE_MM = 8.0
+# A brain is resampled to 1 mm, so that its field of view decides on memory, not its voxels alone.
+MAX_EXTENT_MM = 600.0  # of a head scan along one axis; a scanner's field is 500 mm
+MAX_SPINE_MM = 1500.0
+MAX_ORIGIN_MM = 10000.0  # from the scanner's centre; further out, rounding moves the voxels
+# Beyond, single precision overflows in sums of squares, or rounds the picture away.
+VALUE_RANGE = (1e-12, 1e12)
+# Magnitudes are positive; an interpolation rings below zero by less than this share of the bright
+# end, or in few voxels.
+NEGATIVE_LEVEL, NEGATIVE_SHARE = 0.1, 0.01
+CONTRARY_COSINE = 0.7  # between the same voxel axis in q-form and s-form: 45 degrees
+DEFLATE_RATIO = 1032  # no gzip stream expands more (zlib's technical notes)
+MAX_HEADER_BYTES = 64 * 1024**2  # header with its extensions
 SHEAR_TOLERANCE = 0.01  # cosine between two axes that should be perpendicular
 AFFINE_CONFLICT_MM = 0.5  # largest corner distance between q-form and s-form that is no conflict
 MIN_EXTENT_MM = {"left-right": 80.0, "anterior-posterior": 100.0, "superior-inferior": 60.0}
@@ -42,13 +55,13 @@ def spatial_shape(shape, name: str, min_slices: int = MIN_SLICES) -> tuple[int, 
         )
     if max(sizes) > MAX_AXIS or float(np.prod(np.asarray(sizes, float))) > MAX_VOXELS:
         raise ImageError(
-            f"{name} declares {sizes[0]} x {sizes[1]} x {sizes[2]} voxels, which is more than a "
-            f"head scan has (at most {MAX_AXIS} on an axis): check that its header is not damaged "
-            "and resample it to at least 0.25 mm."
+            f"{name} declares {sizes[0]} x {sizes[1]} x {sizes[2]} voxels, more than a head scan "
+            f"has (at most {MAX_AXIS} on an axis, {MAX_VOXELS / 1e6:.0f} million in all): check "
+            "that its header is not damaged and resample it to voxels of 0.5 mm or more."
         )
     if min(sizes) < min_slices:
         raise ImageError(
-            f"{name} has only {min(sizes)} slices and at least {min_slices} are needed: "
+            f"{name} has only {min(sizes)} along an axis where a scan needs {min_slices} slices: "
             "leave this localiser or partial scan out with --bids-filter-file."
         )
     return sizes
@@ -62,6 +75,24 @@ def check_dtype(dtype, name: str) -> None:
         raise ImageError(
             f"{name} stores {kind} voxels and not one real number each: "
             "export the magnitude image as integers or floats."
+        )
+
+
+def check_stored_size(header_bytes: int, data_bytes: int, file_bytes: int, packed: bool, name: str):
+    """Raise ImageError when a file cannot hold what its header declares (numbers of bytes).
+
+    Judged before anything is read, so that a small file cannot fill the memory; ``packed`` tells a
+    gzip file, which may hold 1032 times its size.
+    """
+    if not 0 <= header_bytes <= MAX_HEADER_BYTES:
+        raise ImageError(
+            f"{name} declares a header of {header_bytes / 1e6:.3g} MB and is damaged: "
+            "copy or export it again."
+        )
+    if header_bytes + data_bytes > file_bytes * (DEFLATE_RATIO if packed else 1):
+        raise ImageError(
+            f"{name} holds {file_bytes} bytes, too few for the {data_bytes / 1e6:.3g} MB that its "
+            "header declares, so it is damaged or incomplete: copy or export it again."
         )
 
 
@@ -91,6 +122,43 @@ def check_affine(affine, name: str) -> tuple[float, float, float]:
     if np.abs(unit.T @ unit - np.eye(3)).max() > SHEAR_TOLERANCE:
         raise ImageError(f"{name} has sheared voxel axes, which is no MRI grid: {remedy}")
     return tuple(float(s) for s in size)
+
+
+def check_field_of_view(affine, shape, name: str, longest_mm: float = MAX_EXTENT_MM) -> None:
+    """Raise ImageError when a grid is larger or further off than a scan can be.
+
+    ``affine`` is 4 x 4, ``shape`` has three sizes, ``longest_mm`` is the longest axis allowed.
+    """
+    affine = np.asarray(affine, float)
+    extent = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)) * shape[:3]
+    if extent.max() > longest_mm:
+        raise ImageError(
+            f"{name} would cover {extent.max():.0f} mm along an axis, and more than "
+            f"{longest_mm:.0f} mm is no scan: check the voxel size in its header or convert it "
+            "again from DICOM."
+        )
+    if np.abs(affine[:3, 3]).max() > MAX_ORIGIN_MM:
+        raise ImageError(
+            f"{name} lies {np.abs(affine[:3, 3]).max():.3g} mm from the scanner's centre by its "
+            "header: convert the scan again from DICOM, for example with dcm2niix."
+        )
+
+
+def check_orientations_agree(sform, qform, name: str) -> None:
+    """Raise ImageError when two 4 x 4 affines turn or mirror the head against one another.
+
+    One of the two has left and right, or up and down, wrong, and nothing tells which. Small angles
+    and shifts pass; :func:`choose_affine` makes a note of them.
+    """
+    first, second = (np.asarray(form, float)[:3, :3] for form in (sform, qform))
+    sizes = np.sqrt((first**2).sum(axis=0)) * np.sqrt((second**2).sum(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = (first * second).sum(axis=0) / sizes
+    if (cosines < CONTRARY_COSINE).any():  # not a number: check_affine names what is wrong
+        raise ImageError(
+            f"{name} has an s-form and a q-form that turn or mirror the head against one another, "
+            "so that its sides are unknown: correct its header or convert it again from DICOM."
+        )
 
 
 def choose_affine(sform, sform_code: int, qform, qform_code: int, shape) -> tuple:
@@ -123,17 +191,30 @@ def choose_affine(sform, sform_code: int, qform, qform_code: int, shape) -> tupl
 
 
 def check_values(data, name: str) -> None:
-    """Raise ImageError when a 3D array is constant, all zero or mostly not finite."""
+    """Raise ImageError when a 3D array is constant, not finite, or holds what no magnitude does."""
     finite = np.isfinite(data)
     if finite.mean() < 0.99:
         raise ImageError(
             f"{name} has {100 * (1 - finite.mean()):.0f}% voxels that are not finite numbers: "
             "export the scan again."
         )
-    values = data[finite]
+    values = data if finite.all() else data[finite]
     if values.size == 0 or values.min() == values.max():
         what = "only zeros" if values.size and values.max() == 0 else "one constant value"
         raise ImageError(f"{name} holds {what} and no picture: export the scan again.")
+    largest = max(abs(float(values.min())), abs(float(values.max())))
+    if not VALUE_RANGE[0] <= largest <= VALUE_RANGE[1]:
+        raise ImageError(
+            f"{name} has values up to {largest:.3g}, which no scanner gives: "
+            "check the scaling (scl_slope) in its header or convert it again from DICOM."
+        )
+    bright = np.percentile(np.abs(values[::7] if values.ndim == 1 else values[::2, ::2, ::2]), 99.5)
+    negative = float((values < -NEGATIVE_LEVEL * bright).mean())
+    if negative > NEGATIVE_SHARE:
+        raise ImageError(
+            f"{name} is far below zero in {100 * negative:.0f}% of its voxels, as after an integer "
+            "overflow or in an image that is no MRI magnitude: export it again without rescaling."
+        )
 
 
 def anatomical_extent(data, affine) -> dict[str, float]:

@@ -28,6 +28,8 @@ def read_card(name: str, model_dir: Path | None = None) -> dict:
         ) from None
     except ValueError as error:
         raise WeightsError(f"The model card {path} is not valid JSON ({error}).") from None
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
+        raise WeightsError(f"The model card {path} has no 'sha256' of its weights; add it.")
     return card
 
 

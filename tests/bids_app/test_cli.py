@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -19,6 +20,7 @@ VARIABLES = (
     "ANTS_RANDOM_SEED", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NO_ET", "NIPYPE_NO_ET", "MPLBACKEND",
     "MPLCONFIGDIR", "TEMPLATEFLOW_HOME", "CUBLAS_WORKSPACE_CONFIG", "GOMP_SPINCOUNT",
+    "TMPDIR",
 )  # fmt: skip
 
 
@@ -28,6 +30,7 @@ def _clean_process(monkeypatch):
     for name in VARIABLES:
         monkeypatch.setenv(name, "before")
         monkeypatch.delenv(name)
+    monkeypatch.setattr(tempfile, "tempdir", None)
     yield
     logger = logging.getLogger("msmorph")
     logger.handlers.clear()
@@ -153,6 +156,7 @@ def test_environment_forces_what_results_depend_on(bids, monkeypatch, tmp_path):
     assert Path(found["TEMPLATEFLOW_HOME"]).parent == Path(found["MPLCONFIGDIR"]).parent
     assert Path(found["TEMPLATEFLOW_HOME"]).parent == tmp_path / "work"
     assert len(list(Path(found["TEMPLATEFLOW_HOME"]).iterdir())) == 1
+    assert tempfile.gettempdir() == found["TMPDIR"] == str(tmp_path / "work" / "tmp")
 
 
 def test_only_our_own_working_directory_is_emptied(bids, levels, capsys):
@@ -199,7 +203,7 @@ def fake_validator(tmp_path: Path, monkeypatch, code: int, text: str) -> None:
 
 ERRORS = (
     '{"issues": {"issues": ['
-    '{"code": "EMPTY_FILE", "location": "/sub-01/anat/x.nii.gz", "severity": "error"},'
+    '{"code": "NOT_INCLUDED", "location": "/sub-01/anat/x.nii.gz", "severity": "error"},'
     '{"code": "JSON_KEY", "subCode": "Name", "location": "/dataset_description.json"},'
     '{"code": "README", "severity": "warning"}]}}'
 )
@@ -210,7 +214,7 @@ def test_validator_errors_stop_the_run(bids, levels, tmp_path, monkeypatch, caps
     assert cli.main([str(bids), "out", "participant"]) == 2
     shown = capsys.readouterr().err
     assert "finds 2 errors" in shown
-    assert "EMPTY_FILE (/sub-01/anat/x.nii.gz); JSON_KEY: Name" in shown
+    assert "NOT_INCLUDED (/sub-01/anat/x.nii.gz); JSON_KEY: Name" in shown
     assert "--skip-bids-validation" in shown
     assert run(bids) == 1
     assert cli.main([str(bids), "out", "group"]) == 0
@@ -221,6 +225,19 @@ def test_errors_of_other_participants_do_not_count(tmp_path, monkeypatch):
     fake_validator(tmp_path, monkeypatch, 16, ERRORS)
     with pytest.raises(UsageError, match="finds 1 error in"):
         validation.validate_dataset(tmp_path, ["02"])
+
+
+def test_one_damaged_file_does_not_stop_the_run(tmp_path, monkeypatch, caplog):
+    answer = ERRORS.replace("NOT_INCLUDED", "EMPTY_FILE").replace("JSON_KEY", "JSON_INVALID")
+    answer = answer.replace("/dataset_description.json", "/sub-02/anat/sub-02_T1w.json")
+    fake_validator(tmp_path, monkeypatch, 16, answer)
+    validation.validate_dataset(tmp_path)
+    assert "EMPTY_FILE (/sub-01/anat/x.nii.gz)" in caplog.text
+    assert "JSON_INVALID: Name (/sub-02/anat/sub-02_T1w.json)" in caplog.text
+    root = answer.replace("/sub-02/anat/sub-02_T1w.json", "/T1w.json")
+    fake_validator(tmp_path, monkeypatch, 16, root)
+    with pytest.raises(UsageError, match="finds 1 error in"):
+        validation.validate_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(("code", "text"), [(1, ""), (0, "what?"), (16, "[]"), (0, '{"a": 1}')])
@@ -240,7 +257,7 @@ def test_an_absent_validator_is_a_warning(tmp_path, monkeypatch, caplog):
 @pytest.mark.skipif(validation.find_validator() is None, reason="no bids-validator-deno")
 def test_the_real_validator(bids, caplog):
     (bids / "sub-01" / "anat" / "nonsense.txt").touch()
-    with pytest.raises(UsageError, match=r"The BIDS validator finds \d+ errors .*nonsense.txt"):
+    with pytest.raises(UsageError, match=r"The BIDS validator finds 1 error .*nonsense.txt"):
         validation.validate_dataset(bids)
 
 

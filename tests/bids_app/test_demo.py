@@ -23,13 +23,6 @@ nib = pytest.importorskip("nibabel")
 ndimage = pytest.importorskip("scipy.ndimage")
 
 
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("demo") / "bids"
-    assert main([str(target)]) == 0
-    return target
-
-
 def _rows(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     with path.open(encoding="utf-8") as handle:
         table = list(csv.DictReader(handle, delimiter="\t"))

@@ -186,7 +186,7 @@ def test_a_malformed_sidecar_is_a_note(skeleton, content):
     (session,) = collect(root)
     assert session.has_brain
     assert session.notes[-1] == (
-        "The sidecar T1w.json is not a JSON object in UTF-8 and was not used."
+        "The sidecar T1w.json is not a JSON object in UTF-8 and was not used; correct or remove it."
     )
 
 

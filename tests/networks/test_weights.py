@@ -41,6 +41,27 @@ def test_altered_weights_are_refused(model_dir):
         weights.load_network("tiny", model_dir)
 
 
+@pytest.mark.parametrize("card", ["[]", "{}", '{"sha256": 1}'])
+def test_a_card_without_a_hash_is_refused(model_dir, card):
+    (model_dir / "tiny.json").write_text(card)
+    with pytest.raises(weights.WeightsError, match=r"tiny\.json has no 'sha256'"):
+        weights.load_network("tiny", model_dir)
+
+
+def test_a_pickle_under_the_name_of_weights_is_not_loaded(model_dir):
+    """Not even with the right hash: safetensors holds numbers only."""
+    import hashlib
+    import pickle
+
+    path = model_dir / "tiny.safetensors"
+    path.write_bytes(pickle.dumps({"weights": [1, 2]}))
+    card = json.loads((model_dir / "tiny.json").read_text())
+    card["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (model_dir / "tiny.json").write_text(json.dumps(card))
+    with pytest.raises(Exception, match=r"deserializ|header"):
+        weights.load_network("tiny", model_dir)
+
+
 def test_missing_files_are_named(model_dir):
     with pytest.raises(weights.WeightsError, match=r"nothing\.json"):
         weights.read_card("nothing", model_dir)

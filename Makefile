@@ -1,12 +1,14 @@
 # make install : .venv with the msmorph command
 # make demo    : a small BIDS dataset in demo/bids, participant and group level into demo/out
+# make test-slurm : the demo on a Slurm of this machine alone (as root; minutes; needs Debian's slurmctld,
+#                slurmd, slurm-client and munge)
 # make test    : the tests (those on real data run where MSMORPH_TEST_DATA or ../shared/data is)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-slurm lint clean
 
 install: $(INSTALLED)
 
@@ -26,6 +28,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-slurm: $(INSTALLED)
+	$(BIN)/python -m pytest -m slurm tests/cluster $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

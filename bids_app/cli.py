@@ -59,9 +59,9 @@ def run(config: Config) -> int:
         from bids_app.group import run_group
 
         return run_group(config)
-    sessions = collect_sessions(config)
     with ThreadPoolExecutor(1) as beside:  # the validator is a program of its own
         validation = beside.submit(validate, config)
+        sessions = collect_sessions(config)
         if needs_libraries(config, sessions):
             import_libraries()
         validation.result()
@@ -147,6 +147,7 @@ def prepare_environment(config: Config) -> None:
         # Threads wait for others awake for some microseconds, then asleep: beside another job, the
         # milliseconds of the default double the time of a network.
         "GOMP_SPINCOUNT": "3000",
+        "LOGNAME": os.environ.get("USER", "msmorph"),  # Nipype names Slurm's jobs after it
         "NO_ET": "1",
         "NIPYPE_NO_ET": "1",
         "MPLBACKEND": "Agg",
@@ -190,6 +191,7 @@ def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> int:
     except WeightsError as error:
         print(f"msmorph: {error}", file=sys.stderr)
         return EXIT_WEIGHTS
+    steps: dict[tuple, list[str]] = {}  # of sessions with the same images: a graph takes 0.1 s
     for session in sessions:
         print(session.prefix)
         images = {"T1w": session.t1w, "FLAIR": session.flair, "T2w": session.t2w}
@@ -199,8 +201,10 @@ def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> int:
             print(f"  cord:  {_below(path, config.bids_dir)}")
         for note in session.notes:
             print(f"  note:  {note}")
-        nodes = describe_nodes(config, session)
-        print(f"  steps: {', '.join(nodes) if nodes else 'none'}")
+        kind = (*(path is None for path in images.values()), *session.cord_sources)
+        if kind not in steps:
+            steps[kind] = describe_nodes(config, session)
+        print(f"  steps: {', '.join(steps[kind]) or 'none'}")
     print(f"{len(sessions)} session(s); nothing was run (--dry-run).")
     return 0
 

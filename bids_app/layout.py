@@ -25,6 +25,10 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "cord": {"suffix": ["T1w", "T2w", "T2starw"]},
 }
 _NOT_RAW = re.compile(r"^/(derivatives|sourcedata|code|stimuli|models)(/|$)|/\.")
+#: Only images in anat folders are asked for: PyBIDS takes 0.4 ms for any other file too, and a
+#: dataset has many (sidecars are read by bids_app/sidecars.py).
+_NOT_ANAT = re.compile(r"^/sub-[^/]+/(?:ses-[^/]+/)?(?!anat(?:/|$)|ses-)[^/]+(?:/|$)")
+_NOT_IMAGE = re.compile(r"/[^/.]*\.(?!nii(?:\.gz)?$)[^/]*$")
 
 
 def find_images(config: Config, filters: Filters, subjects: Sequence[str]) -> dict[str, list[Path]]:
@@ -70,10 +74,10 @@ def _open(config: Config, subjects: Sequence[str]) -> Any:
 
 
 def _index(root: Path, subjects: Sequence[str] = (), database: Path | None = None) -> Any:
-    """Index the dataset, or of it only these subjects."""
+    """Index the anatomical images of the dataset, or of it only these subjects."""
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
-    ignore = [_NOT_RAW, NOT_UTF8]  # SQLite takes no such name
+    ignore = [_NOT_RAW, _NOT_ANAT, _NOT_IMAGE, NOT_UTF8]  # SQLite takes no name of the last kind
     if subjects:
         labels = "|".join(re.escape(label) for label in subjects)
         ignore.append(re.compile(rf"^/sub-(?!(?:{labels})(?:/|$))"))

@@ -264,7 +264,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         OTHER, ("--clean-workdir",), "clean_workdir",
-        "empty the working directory first", kwargs=_SWITCH,
+        "empty the working directory first, and remove the work of each session that finished",
+        kwargs=_SWITCH,
     ),
     Option(
         OTHER, ("--config-file",), "config_file",

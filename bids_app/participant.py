@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from bids_app import failures as fail
+from bids_app.batches import batch_size, in_batches
 from bids_app.config import Config, load_plugin_file
 from bids_app.cord_tables import cord_columns, old_cord_tables, write_cord_tables
 from bids_app.dictionary import ENHANCEMENT, LESIONS, MORPH
@@ -50,23 +51,52 @@ def run_participant(config: Config, sessions: list[SessionInputs]) -> int:
     boilerplate.write_boilerplate(config)
     if config.boilerplate_only:
         return 0
-    failed = fail.input_failures(sessions)
+    failed: list[fail.Failure] = []
+    unreported: list[str] = []
+    done = 0
+    for batch in in_batches(sessions, batch_size(config)):
+        if len(batch) < len(sessions):
+            LOGGER.info("Sessions %d to %d of %d", done + 1, done + len(batch), len(sessions))
+        own = fail.input_failures(batch)
+        if not config.reports_only:
+            own += _process_batch(config, batch, cards)
+        failed += own
+        unreported += _write_reports(config, batch, own, cards)
+        done += len(batch)
+        if own and config.stop_on_first_crash:
+            break
+    return _conclude(config, sessions[:done], failed, unreported)
+
+
+def _process_batch(
+    config: Config, batch: list[SessionInputs], cards: list[dict]
+) -> list[fail.Failure]:
+    """Process these sessions, write their tables and tidy up; return what failed."""
     error = None
-    if not config.reports_only:
-        try:
-            _process(config, sessions, cards)
-        except Exception as caught:
-            LOGGER.debug("Nipype stopped", exc_info=True)
-            error = caught
-        finally:
-            crashed = fail.collect_failures(config.output_dir, config.run_uuid, sessions)
-            failed += crashed
-            _write_tables(config, sessions)
-    unreported = _write_reports(config, sessions, failed, cards)
-    if error is not None and not crashed:
-        LOGGER.error("The run stopped: %s: %s", type(error).__name__, fail.with_remedy(str(error)))
-        return EXIT_FAILED
-    return _conclude(config, sessions, failed, unreported)
+    try:
+        _process(config, batch, cards)
+    except Exception as caught:
+        LOGGER.debug("Nipype stopped", exc_info=True)
+        error = caught
+    finally:
+        failed = fail.collect_failures(config.output_dir, config.run_uuid, batch)
+        _write_tables(config, batch)
+    if error is not None and not failed:
+        what = fail.with_remedy(str(error))
+        reason = f"the run stopped: {type(error).__name__}: {what}"
+        failed = [fail.Failure(s.subject, s.session, "workflow", reason) for s in batch]
+    if config.clean_workdir:
+        _remove_finished(config, batch, failed)
+    return failed
+
+
+def _remove_finished(config: Config, batch: list[SessionInputs], failed: list[fail.Failure]):
+    """Remove the work folders of the sessions that did not fail."""
+    bad = {(f.subject, f.session) for f in failed}
+    for session in batch:
+        if (session.subject, session.session) not in bad:
+            name = fail.workflow_name(session.subject, session.session)
+            shutil.rmtree(config.work_dir / WORKFLOW / name, ignore_errors=True)
 
 
 def model_cards(config: Config) -> list[dict]:
@@ -127,6 +157,9 @@ def build_workflow(config: Config, sessions: list[SessionInputs], cards: list[di
 def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -> None:
     """Build and run the graph; raises what Nipype raises when nodes failed."""
     _configure_nipype(config)
+    if gc.get_freeze_count():  # the graph of the batch before
+        gc.unfreeze()
+        gc.collect()
     for session in sessions:
         for stale in _table_files(config, session):
             stale.unlink(missing_ok=True)
@@ -136,19 +169,14 @@ def _process(config: Config, sessions: list[SessionInputs], cards: list[dict]) -
     if workflow is None:
         LOGGER.warning("No session has an image that the tasks can use.")
         return
-    if config.write_graph:
-        _write_graph(workflow, config.log_dir / f"graph-{config.run_uuid}.dot")
-    settings = plugin_settings(config)
+    graph = config.log_dir / f"graph-{config.run_uuid}.dot"
+    if config.write_graph and not graph.exists():  # that of another batch looks the same
+        _write_graph(workflow, graph)
     progress = Progress(workflow.list_node_names())
-    settings.setdefault("plugin_args", {}).setdefault("status_callback", progress)
-    if config.use_plugin is None:
-        from bids_app.workers import Workers
-
-        settings = {"plugin": Workers(settings["plugin_args"])}
     # Nipype's scheduler collects garbage at every poll, and would walk through all that was
     # imported: 0.15 s each time, on a core that nodes could use. So would Python at its end.
     gc.freeze()
-    workflow.run(**settings)
+    workflow.run(**plugin_settings(config, progress))
 
 
 def _write_graph(workflow, path: Path) -> None:
@@ -164,19 +192,26 @@ def _write_graph(workflow, path: Path) -> None:
         LOGGER.warning("Graphviz (dot) cannot draw the graph: it is in %s only.", path)
 
 
-def plugin_settings(config: Config) -> dict:
+def plugin_settings(config: Config, progress: Progress) -> dict:
     """Arguments of Nipype's ``run``: the user's plugin file, or MultiProc on this machine."""
-    if config.use_plugin is not None:
-        return load_plugin_file(config.use_plugin)
-    return {
-        "plugin": "MultiProc",
-        "plugin_args": {
+    if config.use_plugin is None:
+        from bids_app.workers import Workers
+
+        arguments = {
             "n_procs": config.nprocs,
             "memory_gb": config.mem_gb,
             "raise_insufficient": False,
             "maxtasksperchild": 1 if config.low_mem else 8,
-        },
-    }
+            "status_callback": progress,
+        }
+        return {"plugin": Workers(arguments)}
+    settings = load_plugin_file(config.use_plugin)
+    plugin, arguments = settings["plugin"], settings.get("plugin_args", {})
+    if plugin == "SLURMGraph":
+        from bids_app.slurm import WaitingSLURMGraph
+
+        return {"plugin": WaitingSLURMGraph(plugin_args=arguments)}
+    return {"plugin": plugin, "plugin_args": {"status_callback": progress, **arguments}}
 
 
 def _configure_nipype(config: Config) -> None:
@@ -199,7 +234,9 @@ def _configure_nipype(config: Config) -> None:
             "get_linked_libs": "false",
             # Contents, not times: a copied dataset or a moved work folder stays finished.
             "hash_method": "content",
-            "poll_sleep_duration": "0.02",
+            # A cluster's queue is asked by a program of its own, for each job in it.
+            "poll_sleep_duration": "2" if config.use_plugin else "0.02",
+            "job_finished_timeout": "60",  # until another machine's file is seen here
             "stop_on_first_crash": str(config.stop_on_first_crash).lower(),
         },
         "monitoring": {
@@ -289,7 +326,7 @@ def _write_reports(config, sessions, failed, cards) -> list[str]:
 
 
 def _conclude(config, sessions, failed, unreported) -> int:
-    """Log the outcome, tidy the work folder, and choose the exit code."""
+    """Log the outcome and choose the exit code."""
     for failure in failed:
         LOGGER.error("FAILED %s", failure)
     for subject in unreported:
@@ -299,9 +336,4 @@ def _conclude(config, sessions, failed, unreported) -> int:
         "%d of %d sessions finished; results are in %s",
         len(sessions) - len(bad), len(sessions), config.output_dir,
     )  # fmt: skip
-    if config.clean_workdir and not config.reports_only:
-        for session in sessions:
-            if (session.subject, session.session) not in bad:
-                name = fail.workflow_name(session.subject, session.session)
-                shutil.rmtree(config.work_dir / WORKFLOW / name, ignore_errors=True)
     return EXIT_FAILED if failed or unreported else 0

@@ -21,7 +21,7 @@ class _CordInputSpec(ModelInputSpec):
 class _CordOutputSpec(TraitedSpec):
     out_mask = File(desc="cord, uint8, grid of the image; this and the images below where found")
     out_probseg = File(desc="share of cord in every voxel, float32")
-    out_lesions = File(desc="lesions, uint8, inside the cord")
+    out_lesions = File(desc="lesions, uint8, inside the cord, of a contrast that shows them")
     out_centreline = File(desc="voxels of the centreline, uint8, one a section")
     out_points = File(desc="CSV of the centreline's points in world mm, upwards")
     measures = traits.Dict(desc="columns of the session's morph table")
@@ -43,12 +43,17 @@ class CordSegmentation(ModelInterface):
     output_spec = _CordOutputSpec
 
     def _run_interface(self, runtime):
+        from pathlib import Path
+
         from networks.cord import NAMES
         from networks.weights import load_network
 
         device = self._prepare()
         scan = _Scan.read(self.inputs.in_file)
         networks = {n: load_network(n, self.inputs.model_dir, device) for n in NAMES}
+        suffix = Path(self.inputs.in_file).name.split(".")[0].rsplit("_", 1)[-1]
+        if suffix not in networks["cord-lesions"][1]["input"].get("contrasts", (suffix,)):
+            networks["cord-lesions"] = None
         found = _find(scan, *networks.values(), device)
         levels, level_flag = self._levels(found)
         measured = _measure(scan, found, (levels, level_flag), self.inputs.brain_t1w)
@@ -59,7 +64,7 @@ class CordSegmentation(ModelInterface):
         self._results["level_rows"] = measured.level_rows
         self._results["meta"] = {
             "Device": device,
-            "Models": describe_models({name: card for name, (_, card) in networks.items()}),
+            "Models": describe_models({name: own[1] for name, own in networks.items() if own}),
             "Threshold": THRESHOLD,
             "VertebralLevels": measured.level_source or "not known",
         }
@@ -90,9 +95,10 @@ class CordSegmentation(ModelInterface):
         arrays = {
             "out_mask": found.mask.astype(np.uint8),
             "out_probseg": found.cord,
-            "out_lesions": (measured.lesions > 0).astype(np.uint8),
             "out_centreline": found.line_mask(),
         }
+        if measured.lesions is not None:
+            arrays["out_lesions"] = (measured.lesions > 0).astype(np.uint8)
         for trait, array in arrays.items():
             self._save(runtime, trait, scan.as_given(array), scan.given_affine)
         path = Path(runtime.cwd) / "points.csv"
@@ -140,7 +146,10 @@ class _Scan:
 
 @dataclass
 class _Found:
-    """The cord of an image: soft maps and mask (X, Y, Z), centreline (n, 3) in voxels and mm."""
+    """The cord of an image: soft maps and mask (X, Y, Z), centreline (n, 3) in voxels and mm.
+
+    ``lesion`` is None where lesions were not looked for.
+    """
 
     cord: Any
     lesion: Any
@@ -159,7 +168,7 @@ class _Found:
 
 
 def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
-    """The cord, or None. The networks are pairs of network and card."""
+    """The cord, or None. The networks are pairs of network and card, ``lesion`` perhaps None."""
     import numpy as np
 
     from measures.centreline import components_at, reference_centreline
@@ -170,7 +179,7 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     line_mm = _trace(image, detector[0], device)
     if not len(line_mm):
         return None
-    soft, lesions = segment_along(image, line_mm, cord, lesion, device)
+    soft, *maps = segment_along(image, line_mm, cord, lesion, device)
     first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
     centres, first = window_centres(first_line, scan.data.shape[2])
     points = np.column_stack([centres, first + np.arange(len(centres))])
@@ -180,6 +189,7 @@ def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
     mask = cord_mask(soft, centreline, scan.voxel_mm)
     if not mask.any():
         return None
+    lesions = maps[0] if maps else None
     return _Found(soft, lesions, mask, centreline, _moved(scan.affine, centreline))
 
 
@@ -249,21 +259,23 @@ def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Mea
     from measures.cord_checks import NO_RESULT, cord_flag
     from measures.cord_levels import FROM_DISCS, FROM_TOP, levels_from_top
 
-    lesions, rows, lesion_rows = None, [], []
+    lesions, rows, lesion_rows = None, [], None
     mask = np.zeros((1, 1, 1), bool) if found is None else found.mask
     (of_points, note), source = levels, FROM_DISCS
     if found is not None:
-        lesions = find_cord_lesions(found.lesion > THRESHOLD, mask, scan.voxel_mm)
+        if found.lesion is not None:
+            lesions = find_cord_lesions(found.lesion > THRESHOLD, mask, scan.voxel_mm)
         rows = measure_slices(found.cord, found.centreline, scan.voxel_mm, lesions, of_points)
         if of_points is None and note == "ok" and brain_t1w:
             source = FROM_TOP
             of_rows, note = levels_from_top(rows, mask.shape[2], scan.voxel_mm[2])
             for index, level in enumerate(of_rows or []):
                 rows[index]["level"] = level
-        lesion_rows = measure_cord_lesions(lesions, rows, scan.voxel_mm)
+        if lesions is not None:
+            lesion_rows = measure_cord_lesions(lesions, rows, scan.voxel_mm)
     flag = cord_flag(rows, mask, scan.voxel_mm, brain_t1w)
     if flag.startswith(NO_RESULT):
-        rows, lesion_rows = [], []
+        rows, lesion_rows = [], None
     columns = summarise_cord(rows, lesion_rows) | {"qc_cord_flag": flag}
     if not rows:
         columns["qc_cord_c2c3_flag"] = "no cord"
@@ -271,7 +283,7 @@ def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Mea
         columns["qc_cord_c2c3_flag"] = note
     elif source == FROM_TOP and columns["cord_csa_c2c3_mm2"] is not None:
         columns["qc_cord_c2c3_flag"] = f"C2 and C3 were placed by the {source}, not by disc labels"
-    tables = (rows, lesion_rows, measure_levels(rows))
+    tables = (rows, lesion_rows or [], measure_levels(rows))
     told = source if tables[2] else None
     return _Measured(lesions, *(_with_source(table, source) for table in tables), columns, told)
 

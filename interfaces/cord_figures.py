@@ -39,10 +39,11 @@ def cord_picture(image, cord, lesions, points, out_svg, *, view: str, title: str
 
     ``view`` is ``axial`` (sections with the cord in the middle of each) or ``sagittal`` (three
     sections that are bent from side to side with the cord, so that it stays in view). ``cord`` and
-    ``lesions`` are mask files, ``points`` is the CSV of the centreline in world mm.
+    ``lesions`` (None where they were not looked for) are mask files, ``points`` is the CSV of the
+    centreline in world mm.
     """
     volume = load_ras(image)
-    masks = [load_mask(path, volume) for path in (cord, lesions)]
+    masks = [load_mask(path, volume) for path in (cord, lesions) if path]
     line = _line_in_voxels(points, volume)
     half_mm = (HALF_WIDTH_MM, HALF_WIDTH_MM if view == "axial" else None)
     shifted = [follow(part, line, volume.spacing, half_mm) for part in (volume.data, *masks)]
@@ -50,9 +51,9 @@ def cord_picture(image, cord, lesions, points, out_svg, *, view: str, title: str
     box, rows = (_axial if view == "axial" else _sagittal)(straight, shifted[1])
     legend = [
         (color, name if mask.any() else f"{name}: none")
-        for color, name, mask in zip(COLORS, ("cord", "lesions"), masks, strict=True)
+        for color, name, mask in zip(COLORS, ("cord", "lesions"), masks, strict=False)
     ]
-    outlines = list(zip(shifted[1:], COLORS, strict=True))
+    outlines = list(zip(shifted[1:], COLORS, strict=False))
     picture = Picture([straight], [""], shifted[1], box, outlines)
     return picture.draw(rows, legend, title, out_svg)
 
@@ -129,9 +130,10 @@ class CordPicture(SimpleInterface):
         inputs = self.inputs
         if isdefined(inputs.cord):
             out = Path(runtime.cwd) / f"{inputs.view}.svg"
+            lesions = inputs.lesions if isdefined(inputs.lesions) else None
             self._results["out_report"] = str(
                 cord_picture(
-                    inputs.in_file, inputs.cord, inputs.lesions, inputs.points, out,
+                    inputs.in_file, inputs.cord, lesions, inputs.points, out,
                     view=inputs.view, title=inputs.title,
                 )
             )  # fmt: skip

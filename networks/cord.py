@@ -159,6 +159,8 @@ def extended(line, slice_mm: float) -> np.ndarray:
 def segment_along(image: CordImage, line_mm, cord, lesion, device: str = "cpu") -> np.ndarray:
     """Share of cord and of lesion in every voxel of an image: float32 (2, X, Y, Z), 0 to 1.
 
+    Without a network for lesions (None) the cord's alone: (1, X, Y, Z).
+
     ``line_mm`` (n, 3) is the centreline in world mm, upwards; ``cord`` and ``lesion`` are a
     network of CNN2 and its card each. What is not cord on the networks' grid of 0.5 mm is no
     lesion. A voxel's value is the mean over its volume.
@@ -167,17 +169,19 @@ def segment_along(image: CordImage, line_mm, cord, lesion, device: str = "cpu") 
     to_voxels = np.linalg.inv(affine)
     line = np.asarray(line_mm) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
     centres, first = window_centres(extended(line, IN_PLANE_MM), grid.shape[2])
-    sides = [card["input"]["shape"][0] for _, card in (cord, lesion)]
+    networks = [cord, lesion] if lesion else [cord]
+    sides = [card["input"]["shape"][0] for _, card in networks]
     widest = max(sides)
     corner = centres.min(0) - widest // 2
     box = (*(centres.max(0) - corner + widest), len(centres))
     window = read_window(image, affine, window_points(centres, first, widest))
     maps = []
-    for (network, card), side in zip((cord, lesion), sides, strict=True):
+    for (network, card), side in zip(networks, sides, strict=True):
         inner = slice(widest // 2 - side // 2, widest // 2 - side // 2 + side)
         found = segment_window(window[inner, inner], network, card, device)
         maps.append(paste_window(found, centres - corner, 0, box))
-    maps[1][maps[0] <= 0.5] = 0
+    for found in maps[1:]:
+        found[maps[0] <= 0.5] = 0
     # The image may reach a little beyond the centres of the grid's outermost slices.
     ends = (int(first == 0), int(first + len(centres) == grid.shape[2]))
     maps = np.pad(np.stack(maps), ((0, 0), (0, 0), (0, 0), ends), mode="edge")

@@ -185,6 +185,8 @@ def _window_recipe(template, settings, contrasts, lesions=False):
     """Windows; their standard scale is learnt here and kept in the model card."""
     shape = settings["input"]["shape"]
     settings["input"]["scale"] = cord_sampling.learn_scale(template, shape, contrasts)
+    if lesions:  # on others the cord is measured and lesions are not looked for
+        settings["input"]["contrasts"] = [name for name, _ in contrasts]
     cut = partial(
         cord_sampling.cut_window, shape=shape, scale=settings["input"]["scale"], lesions=lesions
     )

@@ -40,6 +40,8 @@ def networks(monkeypatch):
         shape = [SIDES[name], SIDES[name], 48]
         card = {"sha256": "abc", "trained_on": ["nothing"],
                 "input": {"shape": shape, "scale": [*[0] * 10, 1]}}  # fmt: skip
+        if name == "cord-lesions":
+            card["input"]["contrasts"] = ["T2w", "T2starw"]
         return Above(THRESHOLDS[name]), card
 
     monkeypatch.setattr("networks.weights.load_network", load)
@@ -92,8 +94,8 @@ def draw(kind, lesion=True, cord=True, middle_mm=(0, 0), top_mm=np.inf):
 def measure(tmp_path):
     """Write a scan and run the interface on it; returns its outputs."""
 
-    def run(data, affine, **inputs):
-        path = tmp_path / "scan.nii.gz"
+    def run(data, affine, suffix="T2w", **inputs):
+        path = tmp_path / f"scan_{suffix}.nii.gz"
         nib.Nifti1Image(data.astype(np.float32), affine).to_filename(path)
         folder = tmp_path / "node"
         folder.mkdir(exist_ok=True)
@@ -185,6 +187,18 @@ def test_a_head_scan_that_ends_above_c2_has_masks_but_no_numbers(measure):
     assert outputs.rows == []
     assert read(outputs.out_mask).any()
     assert measure(data, affine).measures["qc_cord_flag"] == "ok"
+
+
+def test_lesions_are_not_looked_for_in_a_contrast_that_hides_them(measure):
+    data, affine, *_ = draw("axial")
+    found = measure(data, affine, suffix="T1w")
+    assert found.measures["cord_lesion_count"] is None
+    assert found.measures["cord_lesion_mm3"] is None
+    assert not isdefined(found.out_lesions)
+    assert found.lesion_rows == []
+    assert {row["lesion_area_mm2"] for row in found.rows} == {None}
+    assert found.measures["cord_csa_mean_mm2"] == pytest.approx(AREA_MM2, rel=0.05)
+    assert [model["Name"] for model in found.meta["Models"]] == ["cord-detector", "cord"]
 
 
 def disc_file(path, heights_mm):

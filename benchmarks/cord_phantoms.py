@@ -4,8 +4,8 @@
 
 Draws T2w phantoms of seeds that training never uses, cords of 40-110 mm2 tilted by up to 30
 degrees, as axial slices of 1 mm pixels and 3 mm thickness, and prints for each the mean area over
-its sections against the truth. With ``--healthy``: cords without lesion of three contrasts, and the
-lesions found.
+its sections against the truth. With ``--healthy``: cords without lesion on T2w and T2starw, and
+the lesions found.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from interfaces.cord import CordSegmentation
 from training.acquisition import Protocol
 from training.cord_phantom import Phantom, draw_anatomy, scan
 from training.cord_shape import CordVariety
-from training.cord_sources import CONTRASTS
+from training.cord_sources import LESION_CONTRASTS
 from training.cord_template import read_template
 from training.randomness import seeded
 
@@ -46,15 +46,16 @@ def scanned(template, number: int, contrast: str, healthy: bool):
     return replace(phantom, image=image), avg_pool3d(image[None, None], MERGED)[0, 0], affine
 
 
-def found_in(image, affine, model_dir: Path | None):
-    """The outputs of the cord interface for an image."""
+def found_in(image, affine, contrast: str, model_dir: Path | None):
+    """The outputs of the cord interface for an image of a contrast."""
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            nib.Nifti1Image(image.numpy(), affine).to_filename("phantom_T2w.nii.gz")
+            path = Path(folder) / f"phantom_{contrast}.nii.gz"
+            nib.Nifti1Image(image.numpy(), affine).to_filename(path)
             options = {"model_dir": str(model_dir)} if model_dir else {}
-            node = CordSegmentation(in_file=str(Path("phantom_T2w.nii.gz").resolve()), **options)
+            node = CordSegmentation(in_file=str(path), **options)
             return node.run().outputs
         finally:
             os.chdir(here)
@@ -82,9 +83,9 @@ def main() -> None:
     template = read_template(args.pam50)
     errors, clean = [], 0
     for number in range(args.count):
-        contrast = CONTRASTS[number % 3][0] if args.healthy else "T2w"
+        contrast = LESION_CONTRASTS[number % 2][0] if args.healthy else "T2w"
         phantom, image, affine = scanned(template, number, contrast, args.healthy)
-        found = found_in(image, affine, args.model_dir)
+        found = found_in(image, affine, contrast, args.model_dir)
         if args.healthy:
             clean += not found.lesion_rows
             print(f"{number}  {contrast}  {found.measures['qc_cord_flag']}  "

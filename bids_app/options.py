@@ -197,8 +197,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         SUBSET, ("--tasks",), "tasks",
-        "what to measure; 'lesions', 'cord' and 'enhancement' need weights of your own "
-        "(--model-dir); 'enhancement' is experimental and includes 'lesions'",
+        "what to measure; 'lesions' and 'enhancement' need weights of your own (--model-dir); "
+        "'enhancement' is experimental and includes 'lesions'",
         " ".join(DEFAULT_TASKS), _several(choices=ALL_TASKS),
     ),
     Option(

@@ -1,6 +1,7 @@
 """What the command writes, and where: full disks, read-only places, commands in names."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -98,10 +99,14 @@ def test_what_the_system_says_gets_a_remedy():
 
 
 def test_no_code_of_ours_unpickles_or_asks_a_shell():
-    """Weights are safetensors; every pickle in this project is Nipype's own, of the work folder."""
+    """Weights are safetensors; every pickle in this project is Nipype's own, of the work folder.
+
+    torchvision's weights, which a user may give to training, are read as tensors alone.
+    """
     root = Path(__file__).parents[2]
     packages = ("bids_app", "workflows", "interfaces", "measures", "networks")
     forbidden = ("pickle", "torch.load(", "shell=True", "os.system(", "yaml.load(", " eval(")
     for path in (file for package in packages for file in (root / package).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
+        text = re.sub(r"torch\.load\([^()]*, weights_only=True\)", "", text)
         assert not [word for word in forbidden if word in text], path

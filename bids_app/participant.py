@@ -112,7 +112,7 @@ def model_cards(config: Config) -> list[dict]:
     if "enhancement" in config.tasks:
         names.append(enhancement.NAME)
     if "cord" in config.tasks:
-        names += cord.NAMES
+        names += cord.names_used(config.model_dir)
     cards = []
     for name in names:
         card = read_card(name, config.model_dir)
@@ -231,6 +231,7 @@ def _configure_nipype(config: Config) -> None:
         "execution": {
             "crashfile_format": "txt",
             "check_version": "false",
+            "use_relative_paths": "true",  # or a moved work folder would be done again
             "get_linked_libs": "false",
             # Contents, not times: a copied dataset or a moved work folder stays finished.
             "hash_method": "content",

@@ -45,16 +45,19 @@ class CordSegmentation(ModelInterface):
     def _run_interface(self, runtime):
         from pathlib import Path
 
-        from networks.cord import NAMES
+        from networks.cord import LESIONS, names_used
         from networks.weights import load_network
 
         device = self._prepare()
         scan = _Scan.read(self.inputs.in_file)
-        networks = {n: load_network(n, self.inputs.model_dir, device) for n in NAMES}
+        folder = self.inputs.model_dir
+        networks = {name: load_network(name, folder, device) for name in names_used(folder)}
         suffix = Path(self.inputs.in_file).name.split(".")[0].rsplit("_", 1)[-1]
-        if suffix not in networks["cord-lesions"][1]["input"].get("contrasts", (suffix,)):
-            networks["cord-lesions"] = None
-        found = _find(scan, *networks.values(), device)
+        if LESIONS in networks:
+            shown = networks[LESIONS][1]["input"].get("contrasts", (suffix,))
+            if suffix not in shown:
+                del networks[LESIONS]
+        found = _find(scan, networks, device)
         levels, level_flag = self._levels(found)
         measured = _measure(scan, found, (levels, level_flag), self.inputs.brain_t1w)
         self._save_images(runtime, scan, found, measured)
@@ -64,7 +67,7 @@ class CordSegmentation(ModelInterface):
         self._results["level_rows"] = measured.level_rows
         self._results["meta"] = {
             "Device": device,
-            "Models": describe_models({name: own[1] for name, own in networks.items() if own}),
+            "Models": describe_models({name: own[1] for name, own in networks.items()}),
             "Threshold": THRESHOLD,
             "VertebralLevels": measured.level_source or "not known",
         }
@@ -167,19 +170,26 @@ class _Found:
         return drawn
 
 
-def _find(scan: _Scan, detector, cord, lesion, device) -> _Found | None:
-    """The cord, or None. The networks are pairs of network and card, ``lesion`` perhaps None."""
+def _find(scan: _Scan, networks: dict, device) -> _Found | None:
+    """The cord, or None. ``networks`` are pairs of network and card by name."""
     import numpy as np
 
     from measures.centreline import components_at, reference_centreline
     from measures.cord import cord_mask
-    from networks.cord import CordImage, extended, segment_along, window_centres
+    from networks.cord import (
+        LESIONS,
+        NAMES,
+        CordImage,
+        extended,
+        segment_along,
+        window_centres,
+    )
 
     image = CordImage(scan.data, scan.affine)
-    line_mm = _trace(image, detector[0], device)
+    line_mm = _trace(image, networks[NAMES[0]][0], device)
     if not len(line_mm):
         return None
-    soft, *maps = segment_along(image, line_mm, cord, lesion, device)
+    soft, *maps = segment_along(image, line_mm, networks[NAMES[1]], networks.get(LESIONS), device)
     first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
     centres, first = window_centres(first_line, scan.data.shape[2])
     points = np.column_stack([centres, first + np.arange(len(centres))])

@@ -15,13 +15,22 @@ import numpy as np
 from networks.geometry import InputGrid, image_axes, mean_over_voxels
 from networks.nyul import standardise
 
-#: Weights of CNN1 and of both CNN2, in the order of their use.
-NAMES = ("cord-detector", "cord", "cord-lesions")
+#: Weights of CNN1 and of both CNN2, in the order of their use. None of the last are shipped, since
+#: those trained so far miss lesions of patients: where there are none, lesions are not looked for.
+NAMES = ("cord-detector", "cord")
+LESIONS = "cord-lesions"
 IN_PLANE_MM = 0.5
 # The centreline is smooth: a slice every 2 mm finds it as well as one every 0.5 mm.
 DETECTION_STEP_MM = 2.0
 #: Slices of 0.5 mm that a window goes on beyond the centreline, in training and in use.
 BEYOND = 8
+
+
+def names_used(model_dir=None) -> tuple[str, ...]:
+    """Names of the weights that the cord's branch uses: lesions only where there is a card."""
+    from networks import weights
+
+    return (*NAMES, LESIONS) if weights.has_card(LESIONS, model_dir) else NAMES
 
 
 @dataclass

@@ -33,6 +33,11 @@ def read_card(name: str, model_dir: Path | None = None) -> dict:
     return card
 
 
+def has_card(name: str, model_dir: Path | None = None) -> bool:
+    """Whether ``model_dir`` (default: the weights shipped) has a model card of this name."""
+    return (Path(model_dir or SHIPPED) / f"{name}.json").is_file()
+
+
 def verified_weights(name: str, card: dict, model_dir: Path | None = None) -> Path:
     """Path of the weights, after comparing their SHA-256 with the card's."""
     path = Path(model_dir or SHIPPED) / f"{name}.safetensors"

@@ -127,12 +127,12 @@ def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) 
 
     They take the raw images: a bias field was in the training, and none waits for the brain.
     """
-    from networks.cord import NAMES
+    from networks.cord import names_used
 
     sources = {f"cord_{image}_wf": f"cord_{image}" for image in cord}
     if not cord and "t1w" in contrasts:
         sources = {"cord_t1w_wf": "t1w"}
-    hashes = [weights_sha256[name] for name in NAMES]
+    hashes = [weights_sha256[name] for name in names_used(settings["model_dir"])]
     for name, field in sources.items():
         branch = init_cord_wf(
             weights_sha256=hashes, brain_t1w=field == "t1w", name=name, **settings

@@ -207,7 +207,7 @@ def test_the_report_shows_the_cord(finished):
 def test_missing_weights_stop_the_run_with_one_sentence(skeleton, tmp_path):
     run = msmorph(
         skeleton(["sub-01_acq-cspine_T2w"]), tmp_path / "out", "participant", "--tasks", "cord",
-        "--skip-bids-validation", folder=tmp_path,
+        "--skip-bids-validation", "--model-dir", str(tmp_path), folder=tmp_path,
     )  # fmt: skip
     assert run.returncode == 3, run.stderr
     assert "cord-detector.json does not exist" in run.stderr

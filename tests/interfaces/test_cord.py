@@ -45,6 +45,7 @@ def networks(monkeypatch):
         return Above(THRESHOLDS[name]), card
 
     monkeypatch.setattr("networks.weights.load_network", load)
+    monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: True)
     return names
 
 
@@ -199,6 +200,15 @@ def test_lesions_are_not_looked_for_in_a_contrast_that_hides_them(measure):
     assert {row["lesion_area_mm2"] for row in found.rows} == {None}
     assert found.measures["cord_csa_mean_mm2"] == pytest.approx(AREA_MM2, rel=0.05)
     assert [model["Name"] for model in found.meta["Models"]] == ["cord-detector", "cord"]
+
+
+def test_without_weights_for_lesions_the_cord_is_measured_alone(measure, monkeypatch):
+    monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: False)
+    data, affine, *_ = draw("axial")
+    found = measure(data, affine)
+    assert found.measures["cord_lesion_count"] is None
+    assert not isdefined(found.out_lesions)
+    assert found.measures["cord_csa_mean_mm2"] == pytest.approx(AREA_MM2, rel=0.05)
 
 
 def disc_file(path, heights_mm):

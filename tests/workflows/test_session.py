@@ -153,7 +153,8 @@ def cord_inputs(workflow):
         (("flair",), (), {}),
     ],
 )  # fmt: skip
-def test_every_cord_image_has_its_branch_and_else_the_t1w(contrasts, cord, branches):
+def test_every_cord_image_has_its_branch_and_else_the_t1w(contrasts, cord, branches, monkeypatch):
+    monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: True)
     workflow = init_session_wf(contrasts=contrasts, cord=cord, **CORD)
     assert cord_inputs(workflow) == branches
     assert (workflow.get_node("anatomical_wf") is None) == (not contrasts)
@@ -161,6 +162,12 @@ def test_every_cord_image_has_its_branch_and_else_the_t1w(contrasts, cord, branc
         inputs = workflow.get_node(f"{name}.cord").inputs
         assert inputs.weights_sha256 == ["f", "g", "h"]
         assert inputs.brain_t1w == (name == "cord_t1w_wf")
+
+
+def test_without_weights_for_its_lesions_the_cord_depends_on_the_others(monkeypatch):
+    monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: False)
+    workflow = init_session_wf(contrasts=(), cord=("T2w",), **CORD)
+    assert workflow.get_node("cord_T2w_wf.cord").inputs.weights_sha256 == ["f", "g"]
 
 
 def test_the_cord_is_left_alone_unless_asked_for():

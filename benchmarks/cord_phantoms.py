@@ -11,7 +11,6 @@ the lesions found.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -48,17 +47,11 @@ def scanned(template, number: int, contrast: str, healthy: bool):
 
 def found_in(image, affine, contrast: str, model_dir: Path | None):
     """The outputs of the cord interface for an image of a contrast."""
-    here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            path = Path(folder) / f"phantom_{contrast}.nii.gz"
-            nib.Nifti1Image(image.numpy(), affine).to_filename(path)
-            options = {"model_dir": str(model_dir)} if model_dir else {}
-            node = CordSegmentation(in_file=str(path), **options)
-            return node.run().outputs
-        finally:
-            os.chdir(here)
+        path = Path(folder) / f"phantom_{contrast}.nii.gz"
+        nib.Nifti1Image(image.numpy(), affine).to_filename(path)
+        options = {"model_dir": str(model_dir)} if model_dir else {}
+        return CordSegmentation(in_file=str(path), **options).run(cwd=folder).outputs
 
 
 def area_error(phantom: Phantom, rows: list[dict]) -> tuple[float, float]:

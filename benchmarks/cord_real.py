@@ -47,8 +47,7 @@ def compare(path: Path, labels: Path, desc: str) -> dict | None:
     points = np.loadtxt(
         next(folder.glob(f"{prefix}_*centerline*.csv")), delimiter=",", skiprows=1, ndmin=2
     )
-    inverse = np.linalg.inv(affine)
-    line = points @ inverse[:3, :3].T + inverse[:3, 3]
+    line = nib.affines.apply_affine(np.linalg.inv(affine), points)
     middle = reference_centreline(cord, voxel_mm)
     figures = {
         "image": prefix,

@@ -187,7 +187,7 @@ def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> int:
     from networks.weights import WeightsError
 
     try:
-        model_cards(config)
+        cards = model_cards(config)
     except WeightsError as error:
         print(f"msmorph: {error}", file=sys.stderr)
         return EXIT_WEIGHTS
@@ -203,7 +203,7 @@ def print_plan(config: Config, sessions: Sequence[SessionInputs]) -> int:
             print(f"  note:  {note}")
         kind = (*(path is None for path in images.values()), *session.cord_sources)
         if kind not in steps:
-            steps[kind] = describe_nodes(config, session)
+            steps[kind] = describe_nodes(config, session, cards)
         print(f"  steps: {', '.join(steps[kind]) or 'none'}")
     print(f"{len(sessions)} session(s); nothing was run (--dry-run).")
     return 0

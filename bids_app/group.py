@@ -2,9 +2,10 @@
 
 ``group_morph.tsv`` has one row for each session's ``*_morph.tsv``, sorted, with the columns of
 ``participants.tsv`` and of ``sub-*_sessions.tsv`` between the labels and the measures.
-``group_desc-lesions_morph.tsv`` holds the lesions of the same sessions, in the same order, and
-``group_desc-slices_morph.tsv`` and ``group_desc-cordlesions_morph.tsv`` the sections and lesions of
-their cords.
+``group_desc-lesions_morph.tsv`` holds the lesions of the same sessions, in the same order,
+``group_desc-enhancement_morph.tsv`` the slices scored for enhancement, and
+``group_desc-{slices,cordlesions,cordlevels}_morph.tsv`` the sections, lesions and levels of their
+cords.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from bids_app import dictionary
 from bids_app.config import Config
 from bids_app.dictionary import CORD_TABLES, ENHANCEMENT, LESIONS, MORPH
 from bids_app.group_join import KEYS, join
-from bids_app.group_status import Problem, failed_sessions, prefix_of, unprocessed
+from bids_app.group_status import Problem, failed_sessions, unprocessed
 from bids_app.tables import (
     MISSING,
     Row,
     TableError,
     parse_value,
+    prefix_of,
     read_tsv,
     table_name,
     write_json,

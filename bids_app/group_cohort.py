@@ -14,8 +14,7 @@ import numpy as np
 from bids_app import dictionary
 from bids_app.group_join import Joined
 from bids_app.group_plots import COLORS
-from bids_app.group_status import prefix_of
-from bids_app.tables import MISSING, Row
+from bids_app.tables import MISSING, Row, prefix_of
 from measures.outliers import LIMIT, robust_z_within
 
 MAX_GROUPS = len(COLORS)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from bids_app import __version__, dictionary, pages, tables
+from bids_app import __version__, dictionary, pages
 from bids_app.atomic import atomic_write_text
 from bids_app.group_cohort import MAX_GROUPS, Cohort, Outlier, is_lesion_measure, number_columns
 from bids_app.group_join import KEYS, Joined
@@ -51,7 +51,7 @@ def write_group_report(
     content = pages.render(
         "group.html.j2",
         version=__version__,
-        dataset=_dataset_name(Path(out_dir)),
+        dataset=pages.dataset_name(Path(out_dir)),
         wanted=_wanted(*wanted),
         cohort=cohort,
         rule=outliers,
@@ -70,11 +70,6 @@ def write_group_report(
         files=sorted(path.name for path in Path(out_dir).glob("group_*morph.tsv")),
     )
     return atomic_write_text(Path(out_dir) / "group.html", content)
-
-
-def _dataset_name(out_dir: Path) -> str:
-    name = tables.read_json(out_dir / "dataset_description.json").get("Name")
-    return str(name or out_dir.name)
 
 
 def _wanted(subjects: Sequence[str], sessions: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from bids_app.config import ALL_TASKS, read_values
 from bids_app.errors import UsageError
 from bids_app.failures import Failure, collect_failures, crash_dir
 from bids_app.group_join import Joined
-from bids_app.tables import MISSING, Row
+from bids_app.tables import MISSING, Row, prefix_of
 
 LOGGER = logging.getLogger("msmorph.group")
 Key = tuple[str, str]  # participant_id and session_id, as in the table
@@ -81,11 +81,6 @@ class _Run:
     sessions: list[str]
     tasks: tuple[str, ...]
     failures: list[Failure] | None = None
-
-
-def prefix_of(subject: str, session: str | None) -> str:
-    """Return ``sub-01_ses-02``, or ``sub-01`` without a session (None or n/a)."""
-    return subject if session in (None, MISSING) else f"{subject}_{session}"
 
 
 def failed_sessions(out_dir: Path, rows: Sequence[Row]) -> dict[Key, LastRun]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bids_app.tables import read_json
+
 _TEMPLATES = Path(__file__).with_name("data")
 
 
@@ -17,3 +19,8 @@ def render(template: str, **content: Any) -> str:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     return environment.get_template(template).render(**content)
+
+
+def dataset_name(folder: Path) -> str:
+    """Return the name that ``dataset_description.json`` gives a dataset, else its folder's."""
+    return str(read_json(folder / "dataset_description.json").get("Name") or folder.name)

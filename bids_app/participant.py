@@ -121,13 +121,16 @@ def model_cards(config: Config) -> list[dict]:
     return cards
 
 
-def describe_nodes(config: Config, session: SessionInputs) -> list[str]:
-    """Names of the nodes that would run for a session, for ``--dry-run``."""
+def describe_nodes(config: Config, session: SessionInputs, cards: list[dict]) -> list[str]:
+    """Names of the nodes that would run for a session, for ``--dry-run``.
+
+    ``cards`` are those of :func:`model_cards`.
+    """
     from bids_app.outputs import init_single_session_wf
 
     if not session.has_input(config.tasks):
         return []
-    workflow = init_single_session_wf(config, session, model_cards(config))
+    workflow = init_single_session_wf(config, session, cards)
     names = (name.rsplit(".", 1)[-1] for name in workflow.list_node_names())
     return sorted(name for name in names if name not in ("inputnode", "outputnode"))
 

@@ -123,7 +123,7 @@ def write_subject_report(
         "report.html.j2",
         subject=subject,
         version=__version__,
-        dataset=_dataset_name(config.bids_dir),
+        dataset=pages.dataset_name(config.bids_dir),
         run_uuid=config.run_uuid,
         sessions=[_session(out_dir, session, errors, config) for session in sessions],
         failures=errors,
@@ -131,11 +131,6 @@ def write_subject_report(
         cards=[_card(card) for card in cards],
     )
     return atomic_write_text(out_dir / f"sub-{subject}.html", page)
-
-
-def _dataset_name(bids_dir: Path) -> str:
-    name = tables.read_json(bids_dir / "dataset_description.json").get("Name")
-    return str(name or bids_dir.name)
 
 
 def _session(

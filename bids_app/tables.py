@@ -60,6 +60,11 @@ def write_morph_row(row: Mapping[str, Any], tsv_path: str | Path) -> Path:
     return write_rows([row], tsv_path)
 
 
+def prefix_of(subject: str, session: str | None) -> str:
+    """Return ``sub-01_ses-02``, or ``sub-01`` without a session (None or n/a)."""
+    return subject if session in (None, MISSING) else f"{subject}_{session}"
+
+
 def write_rows(rows: Sequence[Mapping[str, Any]], tsv_path: str | Path, table: str = MORPH) -> Path:
     """Write a session's table, and the ``.json`` sidecar beside it, both whole or not at all.
 

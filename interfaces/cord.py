@@ -45,18 +45,15 @@ class CordSegmentation(ModelInterface):
     def _run_interface(self, runtime):
         from pathlib import Path
 
-        from networks.cord import LESIONS, names_used
+        from networks.cord import names_used
         from networks.weights import load_network
 
         device = self._prepare()
         scan = _Scan.read(self.inputs.in_file)
         folder = self.inputs.model_dir
-        networks = {name: load_network(name, folder, device) for name in names_used(folder)}
         suffix = Path(self.inputs.in_file).name.split(".")[0].rsplit("_", 1)[-1]
-        if LESIONS in networks:
-            shown = networks[LESIONS][1]["input"].get("contrasts", (suffix,))
-            if suffix not in shown:
-                del networks[LESIONS]
+        names = names_used(folder, suffix)
+        networks = {name: load_network(name, folder, device) for name in names}
         found = _find(scan, networks, device)
         levels, level_flag = self._levels(found)
         measured = _measure(scan, found, (levels, level_flag), self.inputs.brain_t1w)
@@ -173,6 +170,7 @@ class _Found:
 def _find(scan: _Scan, networks: dict, device) -> _Found | None:
     """The cord, or None. ``networks`` are pairs of network and card by name."""
     import numpy as np
+    from nibabel.affines import apply_affine
 
     from measures.centreline import components_at, reference_centreline
     from measures.cord import cord_mask
@@ -190,7 +188,7 @@ def _find(scan: _Scan, networks: dict, device) -> _Found | None:
     if not len(line_mm):
         return None
     soft, *maps = segment_along(image, line_mm, networks[NAMES[1]], networks.get(LESIONS), device)
-    first_line = extended(_moved(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
+    first_line = extended(apply_affine(np.linalg.inv(scan.affine), line_mm), scan.voxel_mm[2])
     centres, first = window_centres(first_line, scan.data.shape[2])
     points = np.column_stack([centres, first + np.arange(len(centres))])
     # The middles of the segmented cord are closer to it than the line that CNN1 saw.
@@ -200,12 +198,13 @@ def _find(scan: _Scan, networks: dict, device) -> _Found | None:
     if not mask.any():
         return None
     lesions = maps[0] if maps else None
-    return _Found(soft, lesions, mask, centreline, _moved(scan.affine, centreline))
+    return _Found(soft, lesions, mask, centreline, apply_affine(scan.affine, centreline))
 
 
 def _trace(image, network, device):
     """Centreline (n, 3) in world mm, upwards, in what CNN1 takes for cord; (0, 3) without any."""
     import numpy as np
+    from nibabel.affines import apply_affine
 
     from measures.centreline import trace_centreline
     from networks.cord_detection import Detection
@@ -214,25 +213,21 @@ def _trace(image, network, device):
     confidence, placed = detection.search()
     line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
     if detection.wide and len(line):
-        confidence, placed = detection.along(_moved(placed, line))
+        confidence, placed = detection.along(apply_affine(placed, line))
         line = trace_centreline(confidence, np.linalg.norm(placed[:3, :3], axis=0))
-    return _moved(placed, line)
-
-
-def _moved(affine, points):
-    """Points (n, 3) through an affine (4x4)."""
-    return points @ affine[:3, :3].T + affine[:3, 3]
+    return apply_affine(placed, line)
 
 
 def _disc_points_mm(path) -> dict:
     """Disc number -> world point (mm) of an image of single voxels."""
     import nibabel as nib
     import numpy as np
+    from nibabel.affines import apply_affine
 
     image = nib.load(path)
     data = np.rint(np.asarray(image.dataobj)).astype(int)
     return {
-        int(n): _moved(image.affine, np.argwhere(data == n).mean(0))
+        int(n): apply_affine(image.affine, np.argwhere(data == n).mean(0))
         for n in np.unique(data[data > 0])
     }
 
@@ -299,10 +294,5 @@ def _measure(scan: _Scan, found: _Found | None, levels, brain_t1w: bool) -> _Mea
 
 
 def _with_source(rows, source: str) -> list:
-    """Rows that say, after their level, where that comes from."""
-    found = []
-    for row in rows:
-        before = list(row)[: list(row).index("level") + 1]
-        own = {"level_source": None if row["level"] is None else source}
-        found.append({name: row[name] for name in before} | own | row)
-    return found
+    """Rows that say where their level comes from."""
+    return [row | {"level_source": None if row["level"] is None else source} for row in rows]

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from nipype.interfaces.base import File, TraitedSpec, traits
 
-from interfaces.segmentation import ModelInputSpec, ModelInterface, describe_models
+from interfaces.lesions import ContrastsInputSpec, fitting_contrasts
+from interfaces.segmentation import ModelInterface, describe_models
 
 #: Where more of the lesions lies beyond what the networks see, there is no result.
 MOST_CLIPPED = 0.05
 UNCALLED, CALLED = 1, 2  # values of out_called
 
 
-class _EnhancementInputSpec(ModelInputSpec):
+class _EnhancementInputSpec(ContrastsInputSpec):
     flair = File(exists=True, mandatory=True, desc="bias-corrected FLAIR")
     t2w = File(exists=True, mandatory=True, desc="bias-corrected T2w")
     t1w = File(exists=True, mandatory=True, desc="bias-corrected T1w before contrast agent")
     brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR")
     lesion_mask = File(exists=True, mandatory=True, desc="lesions on the FLAIR's grid")
     lesion_measures = traits.Dict(mandatory=True, desc="columns of the lesion branch")
-    flair_to_ref_itk = File(exists=True, desc="pulls the FLAIR onto the reference")
-    t2w_to_ref_itk = File(exists=True, desc="pulls the T2w onto the reference")
-    flair_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
-    t2w_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
 
 
 class _EnhancementOutputSpec(TraitedSpec):
@@ -42,7 +39,6 @@ class EnhancementPrediction(ModelInterface):
     output_spec = _EnhancementOutputSpec
 
     def _run_interface(self, runtime):
-        from interfaces.lesions import fitting_contrasts
         from networks.enhancement import NAME
         from networks.weights import load_network
 

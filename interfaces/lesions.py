@@ -10,15 +10,20 @@ CONTRASTS = ("flair", "t2w", "t1w")  # the first there is carries the lesions' g
 MOST_CLIPPED = 0.01
 
 
-class _LesionsInputSpec(ModelInputSpec):
-    flair = File(exists=True, desc="bias-corrected FLAIR")
-    t2w = File(exists=True, desc="bias-corrected T2w")
-    t1w = File(exists=True, desc="bias-corrected T1w")
-    brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR, else of the T2w")
+class ContrastsInputSpec(ModelInputSpec):
+    """How the contrasts lie to one another, as :func:`fitting_contrasts` reads it."""
+
     flair_to_ref_itk = File(exists=True, desc="pulls the FLAIR onto the reference")
     t2w_to_ref_itk = File(exists=True, desc="pulls the T2w onto the reference")
     flair_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
     t2w_coreg_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
+
+
+class _LesionsInputSpec(ContrastsInputSpec):
+    flair = File(exists=True, desc="bias-corrected FLAIR")
+    t2w = File(exists=True, desc="bias-corrected T2w")
+    t1w = File(exists=True, desc="bias-corrected T1w")
+    brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR, else of the T2w")
     ref_to_mni_itk = File(exists=True, desc="pulls the reference onto the template")
     ref_to_mni_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
     lesion_model = traits.Enum("deepscan", "unet", usedefault=True, desc="as --lesion-model")

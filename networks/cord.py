@@ -26,11 +26,18 @@ DETECTION_STEP_MM = 2.0
 BEYOND = 8
 
 
-def names_used(model_dir=None) -> tuple[str, ...]:
-    """Names of the weights that the cord's branch uses: lesions only where there is a card."""
+def names_used(model_dir=None, contrast: str | None = None) -> tuple[str, ...]:
+    """Names of the weights that the cord's branch uses on a contrast (any, without one).
+
+    Those of the lesions only where there is a card, and not on a contrast that does not show
+    lesions, by the card's ``contrasts``.
+    """
     from networks import weights
 
-    return (*NAMES, LESIONS) if weights.has_card(LESIONS, model_dir) else NAMES
+    if not weights.has_card(LESIONS, model_dir):
+        return NAMES
+    shown = weights.read_card(LESIONS, model_dir)["input"].get("contrasts", (contrast,))
+    return (*NAMES, LESIONS) if contrast is None or contrast in shown else NAMES
 
 
 @dataclass
@@ -175,8 +182,7 @@ def segment_along(image: CordImage, line_mm, cord, lesion, device: str = "cpu") 
     lesion. A voxel's value is the mean over its volume.
     """
     grid, affine = image.grid(IN_PLANE_MM)
-    to_voxels = np.linalg.inv(affine)
-    line = np.asarray(line_mm) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    line = nib.affines.apply_affine(np.linalg.inv(affine), line_mm)
     centres, first = window_centres(extended(line, IN_PLANE_MM), grid.shape[2])
     networks = [cord, lesion] if lesion else [cord]
     sides = [card["input"]["shape"][0] for _, card in networks]

@@ -8,6 +8,7 @@ the line that was found.
 from __future__ import annotations
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 from networks.cord import DETECTION_STEP_MM, IN_PLANE_MM, CordImage
 from networks.geometry import antialias, sample_volume, tissue_scale
@@ -65,8 +66,7 @@ class Detection:
     def along(self, line_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Confidence in all slices, near a line (n, 3) in world mm and as far beyond its ends as
         the search did not look."""
-        to_voxels = np.linalg.inv(self.affine)
-        line = np.asarray(line_mm) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+        line = apply_affine(np.linalg.inv(self.affine), line_mm)
         line = line[np.argsort(line[:, 2])]
         reach = (SPARSE - 1, SPARSE)
         first = max(round(line[0, 2]) - reach[0], 0)

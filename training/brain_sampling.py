@@ -23,7 +23,7 @@ from training.joint_contrasts import (
 )
 from training.lesions import WHITE_MATTER, LesionShapes, implant_lesions
 from training.placement import PersonalLesions, can_hold_lesions, place_lesions
-from training.randomness import chance, whole_number
+from training.randomness import chance, one_of, whole_number
 from training.sampling import Sampler, label_table, nearest_labels, positions
 from training.sources import Source
 
@@ -111,8 +111,7 @@ def _new_lesions(labels, points, source, recipe: BrainRecipe, generator):
 
 def _kept_contrasts(source, generator) -> list[str]:
     """Contrasts of a sample: a user's data are not complete either."""
-    often = torch.tensor([share for _, share in PRESENT])
-    wanted = PRESENT[torch.multinomial(often, 1, generator=generator).item()][0]
+    wanted = one_of(PRESENT, generator)
     return [name for name in wanted if not source.is_real or name in source.images] or ["FLAIR"]
 
 

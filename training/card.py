@@ -11,12 +11,13 @@ INTENDED_USE = "Research use only; not a medical device."
 
 
 def write_card(
-    weights: Path, *, task: dict, sources: list[str], command: str, training: dict
+    weights: Path, *, task: dict, sources: list[str], command: str, training: dict, **found
 ) -> Path:
     """Write ``NAME.json`` beside ``NAME.safetensors``.
 
     ``task`` has ``architecture`` and ``input`` (grid), ``training`` steps, batch and the like.
-    ``figures`` and ``limits`` are left empty: they are filled in after measuring on test subjects.
+    ``figures`` and ``limits`` are left empty: they are filled in after measuring on test subjects,
+    unless they are among ``found``, entries that training has itself.
     """
     card = {
         "architecture": task["architecture"],
@@ -30,7 +31,12 @@ def write_card(
         "figures": {},
     }
     path = weights.with_suffix(".json")
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    write_text(path, json.dumps(card | found, indent=2) + "\n")
     return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    aside = path.with_suffix(".partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)

@@ -29,7 +29,7 @@ from training.cord_shape import (
 from training.cord_surroundings import paint_surroundings
 from training.cord_template import GREY_REACH, VOXEL_MM, CordTemplate
 from training.deformation import resize
-from training.randomness import chance, randn, uniform, whole_number
+from training.randomness import chance, one_of, randn, uniform, whole_number
 
 _ANY = Protocol(in_plane_mm=(0.5, 1.2), artefacts=0.2, noise=(0.0, 0.12))
 #: How cords are scanned, and how often: thick axial slices, sagittal slices, and 3D.
@@ -74,8 +74,7 @@ def draw_phantom(
     """
     phantom = draw_anatomy(template, shape, contrast, generator, variety or CordVariety())
     if protocol is None:
-        weights = torch.tensor([share for _, share in PROTOCOLS], device=generator.device)
-        protocol = PROTOCOLS[torch.multinomial(weights, 1, generator=generator).item()][0]
+        protocol = one_of(PROTOCOLS, generator)
     return replace(phantom, image=scan(phantom.image, protocol, generator))
 
 

@@ -16,7 +16,7 @@ from training.acquisition import Protocol
 from training.cord_phantom import Phantom, draw_phantom, scan
 from training.cord_template import VOXEL_MM, CordTemplate
 from training.deformation import integrate, random_affine, smooth_noise, transform
-from training.randomness import uniform
+from training.randomness import one_of, uniform
 from training.sampling import positions
 from training.sources import Volume
 
@@ -104,8 +104,7 @@ def draw_scene(source: CordSource, shape, generator, contrasts=CONTRASTS) -> Pha
     """
     if source.is_real:
         return _real_scene(source, shape, generator)
-    often = torch.tensor([share for _, share in contrasts], device=generator.device)
-    contrast = contrasts[torch.multinomial(often, 1, generator=generator).item()][0]
+    contrast = one_of(contrasts, generator)
     return draw_phantom(source.template, tuple(shape), contrast, generator)
 
 

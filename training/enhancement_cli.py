@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -72,6 +70,7 @@ def main(arguments: list[str]) -> int:
 def _run(options, arguments) -> None:
     import torch
 
+    from training.card import write_text
     from training.enhancement_crossval import cross_validate
     from training.enhancement_results import auc_lines, plot_roc, summary, table_2, write_scores
 
@@ -83,7 +82,7 @@ def _run(options, arguments) -> None:
     counts = [{kind: p.counts for kind, p in run.predictions.items()} for run in runs]
     text = f"{table_2(counts)}\n\n{auc_lines(runs)}\n"
     cohort = SIMULATED if options.simulate is not None else options.data.name
-    _write(options.output / "table2.txt", f"Cohort: {cohort}\n\n{text}")
+    write_text(options.output / "table2.txt", f"Cohort: {cohort}\n\n{text}")
     plot_roc(runs, options.output / "roc.png", f"Cohort: {cohort}")
     write_scores(runs, options.output / "scores.tsv")
     print(text, end="")
@@ -151,21 +150,13 @@ def _final(scans, recipe, settings, options, arguments, figures) -> None:
         Path(a).name if "/" in a else a for a in arguments
     )
     facts = {"seed": options.seed, "validated_on": sorted(f"sub-{s}" for s in validation)}
+    limits = "Experimental: no substitute for a scan with contrast agent."
+    if simulated:
+        limits += " Trained on simulated slices: of no use for patients."
     card_path = write_card(
         weights, task=settings, command=command, training=facts,
         sources=[SIMULATED] if simulated else sorted(scan.name for scan in scans),
+        limits=limits, figures={"cross_validation": figures},
+        thresholds=operating_points(network, held_out, recipe),
     )  # fmt: skip
-    card = json.loads(card_path.read_text(encoding="utf-8"))
-    card["thresholds"] = operating_points(network, held_out, recipe)
-    card["figures"] = {"cross_validation": figures}
-    card["limits"] = "Experimental: no substitute for a scan with contrast agent."
-    if simulated:
-        card["limits"] += " Trained on simulated slices: of no use for patients."
-    _write(card_path, json.dumps(card, indent=2) + "\n")
     LOGGER.info("weights: %s, card: %s", weights, card_path)
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_suffix(".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)

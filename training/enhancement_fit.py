@@ -50,7 +50,7 @@ def fit(training: list[Scan], validation: list[Scan], recipe: Recipe, seed: int)
         network = EnhancementNetwork(recipe.architecture).to(recipe.device)
         if recipe.pretrained is not None:
             load_pretrained(network.slices, recipe.pretrained)
-        _fit_slices(network.slices, training, validation, recipe, rng)
+        _fit_slices(network, training, validation, recipe, rng)
         _fit_participants(network, training, validation, recipe, rng)
     return network.eval()
 
@@ -69,18 +69,17 @@ def _fit_slices(network, training, validation, recipe: Recipe, rng) -> None:
         return images.to(recipe.device), labels.to(recipe.device)
 
     def judge() -> float:
-        scores = np.concatenate(
-            scan_scores(_Only(network), validation, recipe.device)
-        )  # fmt: skip
+        scores = np.concatenate(scan_scores(network, validation, recipe.device))
         return balanced_loss(scores, exam.labels)
 
     steps = -(-len(drawn.labels) // recipe.batch)
-    new = network.head if recipe.pretrained is not None else network
-    adam = torch.optim.Adam(_only(network, [new]), lr=recipe.rate)
-    _train(network, adam, batch, judge, recipe.epochs, steps)
-    parts = [network.last_block(), network.head]
-    sgd = torch.optim.SGD(_only(network, parts), lr=recipe.fine_rate, momentum=recipe.momentum)
-    _train(network, sgd, batch, judge, recipe.fine_epochs, steps)
+    slices = network.slices
+    new = slices.head if recipe.pretrained is not None else slices
+    adam = torch.optim.Adam(_only(slices, [new]), lr=recipe.rate)
+    _train(slices, adam, batch, judge, recipe.epochs, steps)
+    parts = [slices.last_block(), slices.head]
+    sgd = torch.optim.SGD(_only(slices, parts), lr=recipe.fine_rate, momentum=recipe.momentum)
+    _train(slices, sgd, batch, judge, recipe.fine_epochs, steps)
 
 
 def _fit_participants(network, training, validation, recipe: Recipe, rng) -> None:
@@ -134,13 +133,6 @@ def _only(network, parts) -> list:
     for part in parts:
         part.requires_grad_(True)
     return [p for p in network.parameters() if p.requires_grad]
-
-
-@dataclass
-class _Only:
-    """A slice network where the cascade is asked for."""
-
-    slices: torch.nn.Module
 
 
 class _Slices:

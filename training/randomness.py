@@ -32,6 +32,12 @@ def chance(generator, probability: float) -> bool:
     return rand((), generator).item() < probability
 
 
+def one_of(weighted, generator):
+    """One of pairs (value, how often it is drawn)."""
+    often = torch.tensor([share for _, share in weighted], device=generator.device)
+    return weighted[torch.multinomial(often, 1, generator=generator).item()][0]
+
+
 def whole_number(generator, low: int, high: int) -> int:
     """One of low, ..., high - 1."""
     return min(int(uniform(generator, low, high)), high - 1)

@@ -6,18 +6,18 @@ import argparse
 import logging
 import math
 import numbers
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from bids_app import tables
+from bids_app.console import run_command
 from bids_app.errors import UsageError
 from bids_app.evaluate import KEY_COLUMNS, VOLUME_COLUMNS
 from bids_app.evaluate.options import parse_options
 from bids_app.evaluate.pairing import SUFFIXES, find_masks, pair_masks
 
 LOGGER = logging.getLogger("msmorph.evaluate")
-SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+SOME_FAILED = 1
 _FILES = ("pred_file", "ref_file")
 
 
@@ -27,17 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: all compared; 1: some pair could not be compared; 2: wrong usage, nothing to compare or
     results that cannot be written; 130: interrupted.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    try:
-        return run(parse_options(None if argv is None else list(argv)))
-    except (UsageError, OSError) as error:
-        print(f"msmorph-evaluate: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("msmorph-evaluate: interrupted.", file=sys.stderr)
-        return INTERRUPTED
-    except SystemExit as stop:  # argparse, after --help and --version
-        return stop.code if isinstance(stop.code, int) else USAGE_ERROR
+    words = None if argv is None else list(argv)
+    return run_command("msmorph-evaluate", lambda: run(parse_options(words)))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from bids_app.atomic import atomic_write_text
 from bids_app.errors import UsageError
 from bids_app.gadolinium.session import IMAGES, PICTURES, figure_path
-from bids_app.tables import MISSING, format_value, read_tsv, write_tsv
+from bids_app.tables import MISSING, format_value, prefix_of, read_tsv, write_tsv
 
 TABLE, PAGE = "candidates.tsv", "candidates.html"
 COLUMNS = ("participant_id", "session_id", "candidate", "voxels", "volume_mm3", "x_mm", "y_mm",
@@ -67,8 +67,7 @@ def _line(tag: str, cells) -> str:
 
 
 def _prefix(row: dict[str, str]) -> str:
-    session = row["session_id"]
-    return row["participant_id"] + ("" if session == MISSING else f"_{session}")
+    return prefix_of(row["participant_id"], row["session_id"])
 
 
 def confirm(out_dir: Path) -> tuple[list[str], dict[str, str]]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bids_app import __version__
+from bids_app.console import run_command
 from bids_app.errors import UsageError
 from bids_app.norms import TIV, VOLUMES
 
-USAGE_ERROR, INTERRUPTED = 2, 130
 _DESCRIPTION = (
     "Norms of thalamus volume for msmorph --norms: volume by age and intracranial volume in "
     "controls, after Opfer et al. 2022."
@@ -52,17 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 written, 2 wrong usage, 130 interrupted."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    try:
-        return run(build_parser().parse_args(argv))
-    except (UsageError, OSError) as error:
-        print(f"msmorph-norms: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        print("msmorph-norms: interrupted.", file=sys.stderr)
-        return INTERRUPTED
-    except SystemExit as stop:  # argparse, after --help and --version
-        return stop.code if isinstance(stop.code, int) else USAGE_ERROR
+    return run_command("msmorph-norms", lambda: run(build_parser().parse_args(argv)))
 
 
 def run(options: argparse.Namespace) -> int:

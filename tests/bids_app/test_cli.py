@@ -49,7 +49,7 @@ def levels(monkeypatch):
     calls = []
     participant = types.ModuleType("bids_app.participant")
     participant.run_participant = lambda config, sessions: calls.append(sessions) or 1
-    participant.describe_nodes = lambda config, s: ["check", "mask"] if s.has_brain else []
+    participant.describe_nodes = lambda config, s, cards: ["check", "mask"] if s.has_brain else []
     participant.model_cards, participant.EXIT_WEIGHTS = lambda config: [], 3
     group = types.ModuleType("bids_app.group")
     group.run_group = lambda config: calls.append("group") or 0

@@ -30,6 +30,15 @@ class Above(torch.nn.Module):
         return 30 * (image - self.threshold)
 
 
+def card_of(name):
+    shape = [SIDES[name], SIDES[name], 48]
+    card = {"sha256": "abc", "trained_on": ["nothing"],
+            "input": {"shape": shape, "scale": [*[0] * 10, 1]}}  # fmt: skip
+    if name == "cord-lesions":
+        card["input"]["contrasts"] = ["T2w", "T2starw"]
+    return card
+
+
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
     """The stand-ins; yields the names that were asked for."""
@@ -37,15 +46,11 @@ def networks(monkeypatch):
 
     def load(name, model_dir=None, device="cpu"):
         names.append(name)
-        shape = [SIDES[name], SIDES[name], 48]
-        card = {"sha256": "abc", "trained_on": ["nothing"],
-                "input": {"shape": shape, "scale": [*[0] * 10, 1]}}  # fmt: skip
-        if name == "cord-lesions":
-            card["input"]["contrasts"] = ["T2w", "T2starw"]
-        return Above(THRESHOLDS[name]), card
+        return Above(THRESHOLDS[name]), card_of(name)
 
     monkeypatch.setattr("networks.weights.load_network", load)
     monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: True)
+    monkeypatch.setattr("networks.weights.read_card", lambda name, model_dir=None: card_of(name))
     return names
 
 

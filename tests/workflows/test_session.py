@@ -155,6 +155,7 @@ def cord_inputs(workflow):
 )  # fmt: skip
 def test_every_cord_image_has_its_branch_and_else_the_t1w(contrasts, cord, branches, monkeypatch):
     monkeypatch.setattr("networks.weights.has_card", lambda name, model_dir=None: True)
+    monkeypatch.setattr("networks.weights.read_card", lambda name, model_dir=None: {"input": {}})
     workflow = init_session_wf(contrasts=contrasts, cord=cord, **CORD)
     assert cord_inputs(workflow) == branches
     assert (workflow.get_node("anatomical_wf") is None) == (not contrasts)

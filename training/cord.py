@@ -23,6 +23,8 @@ LESION = {
     "input": {"shape": [48, 48, 48], "voxel_mm": [0.5, 0.5, 0.5]},
 }
 
+AREA_WEIGHT = 4.0
+
 
 def dice_loss(logits, target):
     """Soft Dice loss (N, 1, ...) over a whole batch: a slice without cord alone has no Dice."""
@@ -41,6 +43,17 @@ def share_loss(logits, target):
     """
     entropy = functional.binary_cross_entropy_with_logits(logits, target)
     return 30 * entropy + 0.1 * dice_loss(logits, target)
+
+
+def area_loss(logits, target):
+    """share_loss of windows (N, 1, X, Y, Z) and the error of every slice's area.
+
+    The voxels of an edge err together: an outline 0.1 mm too far out costs the cross-entropy
+    hardly anything, yet 4 % of a cord's area. Relative to the true area, 5 mm2 at least.
+    """
+    found, truth = logits.sigmoid().sum((2, 3)), target.sum((2, 3))
+    error = ((found - truth).abs() / truth.clamp(min=20)).mean()
+    return share_loss(logits, target) + AREA_WEIGHT * error
 
 
 def lesion_loss(logits, target):

@@ -200,11 +200,11 @@ NETWORKS: dict[str, Callable[[Request], Plan]] = {
     "deepscan": _deepscan,
     "lesion-unet": _lesion_unet,
     "cord-detector": partial(_cord, cord.DETECTOR, cord.dice_loss, _slices_recipe),
-    "cord": partial(_cord, cord.CORD, cord.share_loss, _window_recipe),
+    "cord": partial(_cord, cord.CORD, cord.area_loss, _window_recipe),
     "cord-lesions": partial(
         _cord,
         cord.LESION,
-        cord.share_loss,
+        cord.lesion_loss,
         partial(_window_recipe, lesions=True),
         contrasts=cord_sources.LESION_CONTRASTS,
     ),

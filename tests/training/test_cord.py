@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training import cli, cord
-from training.cord import dice_loss, join, pooled_dice, share_loss
+from training.cord import area_loss, dice_loss, join, pooled_dice, share_loss
 
 CORD_NETWORKS = ("cord-detector", "cord", "cord-lesions")
 
@@ -28,6 +28,20 @@ def test_shares_of_cord_are_learnt_as_they_are():
     right = torch.logit(target.clamp(1e-4, 1 - 1e-4))
     binary = 12 * ((target > 0.2).float() - 0.5)
     assert share_loss(right, target) < share_loss(binary, target)
+
+
+def test_an_outline_too_far_out_costs_more_than_scattered_errors():
+    target = torch.zeros(1, 1, 16, 16, 4)
+    target[:, :, 4:12, 4:12] = 1
+    outwards, scattered = target.clone(), target.clone()
+    outwards[:, :, 3, 4:12] = 0.5
+    scattered[:, :, 3, 4:8] = 0.5
+    scattered[:, :, 4, 8:12] = 0.5
+    to_logits = [torch.logit(t.clamp(1e-4, 1 - 1e-4)) for t in (outwards, scattered)]
+    assert share_loss(to_logits[0], target) == pytest.approx(
+        share_loss(to_logits[1], target).item(), rel=0.01
+    )
+    assert area_loss(to_logits[0], target) > 1.2 * area_loss(to_logits[1], target)
 
 
 def test_validation_pools_its_samples():

@@ -119,33 +119,41 @@ def read_window(image: CordImage, affine, points):
 
 
 def standardised(window, scale):
-    """A window (tensor) by Nyúl's landmarks ``scale``, then of zero mean and unit variance.
+    """A window (tensor, (X, Y, Z)) by Nyúl's landmarks ``scale``, and as it is: (2, X, Y, Z).
 
-    For training and inference alike. A window of nearly the same intensity everywhere shows
-    nothing: ValueError.
+    Each of zero mean and unit variance, for training and inference alike. The paper has the first
+    alone. It bends intensities, so that a voxel half of cord and half of CSF is no longer as
+    bright as their mean: from the second the share of cord in a voxel can be read. A window of
+    nearly the same intensity everywhere shows nothing: ValueError.
     """
     import torch
 
-    values = standardise(window.cpu().numpy(), scale)
-    return torch.from_numpy((values - values.mean()) / (values.std() + 1e-6)).to(window.device)
+    given = window.cpu().numpy()
+    both = np.stack([standardise(given, scale), given]).astype(np.float32)
+    axes = (1, 2, 3)
+    spread = both.std(axes, keepdims=True, dtype=np.float64)
+    both = (both - both.mean(axes, keepdims=True, dtype=np.float64)) / np.maximum(spread, 1e-20)
+    return torch.from_numpy(both.astype(np.float32)).to(window.device)
 
 
 def segment_window(window, network, card: dict, device: str = "cpu") -> np.ndarray:
     """CNN2's probability (S, S, N) in a window that follows the centreline (tensor, (S, S, N)).
 
-    ``card``'s input has the ``shape`` of a patch and the ``scale`` of Nyúl's landmarks. A window
-    of nearly the same intensity everywhere shows nothing: zero.
+    ``card``'s input has the ``shape`` of a patch and the ``scale`` of Nyúl's landmarks, its
+    architecture how many of the channels of :func:`standardised` are seen (1 as in the paper, or
+    2). A window of nearly the same intensity everywhere shows nothing: zero.
     """
     import torch
     from monai.inferers import sliding_window_inference
 
     try:
-        scaled = standardised(window, card["input"]["scale"])
+        seen = standardised(window, card["input"]["scale"])
     except ValueError:
         return np.zeros(tuple(window.shape), np.float32)
+    seen = seen[: card["architecture"].get("in_channels", 1)]
     with torch.inference_mode():
         logits = sliding_window_inference(
-            scaled[None, None].to(device), tuple(card["input"]["shape"]), sw_batch_size=2,
+            seen[None].to(device), tuple(card["input"]["shape"]), sw_batch_size=2,
             predictor=network, overlap=0.5, mode="gaussian",
         )  # fmt: skip
     return logits[0, 0].sigmoid().float().cpu().numpy()

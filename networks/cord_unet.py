@@ -11,9 +11,10 @@ class CordUNet(nn.Module):
 
     ``dims`` is 2 or 3, ``filters`` those of the three tiers (the paper does not number them),
     ``dilation`` that of the contracting path's convolutions (3 in CNN1, 1 in CNN2), ``dropout`` the
-    probability after every convolution (0.2 in CNN1, 0.4 in CNN2). Every convolution is followed
-    by batch normalisation, ReLU and dropout. Input (N, 1, X, Y) or (N, 1, X, Y, Z) with sides that
-    are multiples of 4, output logits of the same shape; ValueError for other sides.
+    probability after every convolution (0.2 in CNN1, 0.4 in CNN2), ``in_channels`` C those of the
+    input (1 without). Every convolution is followed by batch normalisation, ReLU and dropout. Input
+    (N, C, X, Y) or (N, C, X, Y, Z) with sides that are multiples of 4, output logits of the same
+    shape with one channel; ValueError for other sides.
     """
 
     def __init__(self, architecture: dict):
@@ -23,7 +24,7 @@ class CordUNet(nn.Module):
         kinds = {2: (nn.MaxPool2d, nn.ConvTranspose2d, nn.Conv2d),
                  3: (nn.MaxPool3d, nn.ConvTranspose3d, nn.Conv3d)}  # fmt: skip
         pool, raise_, convolution = kinds[dims]
-        inward = [1, *filters[:-1]]
+        inward = [architecture.get("in_channels", 1), *filters[:-1]]
         self.down = nn.ModuleList(
             _two_convolutions(dims, a, b, dilation, dropout)
             for a, b in zip(inward, filters, strict=True)
@@ -35,7 +36,7 @@ class CordUNet(nn.Module):
         self.last = convolution(filters[0], 1, 1)
 
     def forward(self, image):
-        """Logits of the image's shape."""
+        """Logits (N, 1, ...) of the image."""
         if any(n % 4 for n in image.shape[2:]):
             raise ValueError(f"sides of {tuple(image.shape[2:])} voxels are not multiples of 4")
         tiers = []

@@ -110,7 +110,7 @@ def _found_line(line, shape, generator):
 
 
 def cut_window(scene, generator, shape, scale, lesions: bool = False):
-    """A window of standardised intensities and its target: two tensors (1, 1, *shape).
+    """A window of :func:`standardised` intensities (1, 2, *shape) and its target (1, 1, *shape).
 
     The target is every voxel's share of cord or, with ``lesions``, the lesion mask, whose edge is
     eroded or dilated at times (paper, 2.2.3). A scene without cord gives an empty target.
@@ -125,10 +125,10 @@ def cut_window(scene, generator, shape, scale, lesions: bool = False):
     try:
         image = standardised(image, scale)
     except ValueError:  # nothing to see, as at the edge of a field of view
-        image = torch.zeros_like(image)
-    missing = shape[2] - image.shape[2]
+        image = torch.zeros((2, *image.shape), device=image.device)
+    missing = shape[2] - image.shape[-1]
     around = (missing // 2, missing - missing // 2)
-    return tuple(pad(part, around)[None, None] for part in (image, target))
+    return pad(image, around)[None], pad(target, around)[None, None]
 
 
 def _moved_edge(lesion, generator):

@@ -32,7 +32,7 @@ class Above(torch.nn.Module):
 
 def card_of(name):
     shape = [SIDES[name], SIDES[name], 48]
-    card = {"sha256": "abc", "trained_on": ["nothing"],
+    card = {"sha256": "abc", "trained_on": ["nothing"], "architecture": {},
             "input": {"shape": shape, "scale": [*[0] * 10, 1]}}  # fmt: skip
     if name == "cord-lesions":
         card["input"]["contrasts"] = ["T2w", "T2starw"]

@@ -148,7 +148,7 @@ def test_pasting_undoes_reading():
 
 
 def test_probabilities_of_a_window_come_from_standardised_intensities():
-    card = {"input": {"shape": [16, 16, 12], "scale": SCALE}}
+    card = {"architecture": {}, "input": {"shape": [16, 16, 12], "scale": SCALE}}
     values = torch.rand(16, 16, 20, generator=torch.Generator().manual_seed(1))
     values[4:12, 4:12] += 3
 
@@ -166,7 +166,7 @@ def test_probabilities_of_a_window_come_from_standardised_intensities():
 
 
 def test_an_empty_window_shows_no_cord():
-    card = {"input": {"shape": [8, 8, 8], "scale": SCALE}}
+    card = {"architecture": {}, "input": {"shape": [8, 8, 8], "scale": SCALE}}
     assert not cord.segment_window(torch.ones(8, 8, 9), None, card).any()
 
 
@@ -183,7 +183,7 @@ def test_slices_at_the_ends_are_read_at_full_strength():
 
 
 def test_a_window_of_hardly_any_signal_shows_no_cord():
-    card = {"input": {"shape": [8, 8, 8], "scale": SCALE}}
+    card = {"architecture": {}, "input": {"shape": [8, 8, 8], "scale": SCALE}}
     values = torch.zeros(8, 8, 9)
     values[4, 4, 4] = 1
     assert not cord.segment_window(values, None, card).any()
@@ -221,7 +221,9 @@ SIZES = {
     "flipped": ((60, 60, 1), (0.8, 0.8, 4.0)),
     "sagittal": ((60, 50, 13), (0.8, 0.8, 3.0)),
 }
-CARDS = [{"input": {"shape": [n, n, 48], "scale": [*[0] * 10, 1]}} for n in (64, 48)]
+CARDS = [
+    {"architecture": {}, "input": {"shape": [n, n, 48], "scale": [*[0] * 10, 1]}} for n in (64, 48)
+]
 
 
 def oriented(kind):

@@ -46,7 +46,8 @@ def test_slices_and_their_cord_belong_together(seed):
 @SEEDS
 def test_a_window_follows_the_cord(seed):
     image, target = cut_window(scene(), seeded(seed, 0), SHAPE, SCALE)
-    assert image.shape == target.shape == (1, 1, *SHAPE)
+    assert image.shape == (1, 2, *SHAPE)
+    assert target.shape == (1, 1, *SHAPE)
     mass = target[0, 0]
     for z in range(SHAPE[2]):
         if mass[:, :, z].any():
@@ -67,10 +68,25 @@ def test_windows_begin_and_end_beyond_the_cord_at_times():
 def test_intensities_are_standardised():
     parts = cord_sampling.read_scene_window(scene(), SHAPE, seeded(1, 0))
     found = standardised(parts[0], SCALE)
-    assert found.mean().abs() < 1e-4
-    assert found.std() == pytest.approx(1, abs=1e-3)
+    assert found.shape == (2, *SHAPE)
+    for channel in found:
+        assert channel.mean().abs() < 1e-4
+        assert channel.std() == pytest.approx(1, abs=1e-3)
     again = standardised(500 * parts[0], SCALE)
     assert torch.allclose(found, again, atol=1e-3)
+
+
+def test_one_channel_keeps_what_partial_volumes_tell():
+    parts = cord_sampling.read_scene_window(scene(), SHAPE, seeded(1, 0))
+    _, as_given = standardised(parts[0], SCALE)
+    low, high = parts[0].argmin(), parts[0].argmax()
+    middle = (parts[0].flatten()[low] + parts[0].flatten()[high]) / 2
+    nearest = (parts[0] - middle).abs().argmin()
+    share = (parts[0].flatten()[nearest] - parts[0].min()) / (parts[0].max() - parts[0].min())
+    found = as_given.flatten()
+    assert (found[nearest] - found[low]) / (found[high] - found[low]) == pytest.approx(
+        share.item(), abs=1e-4
+    )
 
 
 @SEEDS
@@ -86,7 +102,7 @@ def test_a_scene_without_cord_gives_an_empty_target():
     nothing = Phantom(*(part * 0 for part in (nothing.image, nothing.cord)),
                       nothing.lesion & False, *(torch.zeros(0, 3),) * 3)  # fmt: skip
     image, target = cut_window(nothing, seeded(1, 0), SHAPE, SCALE)
-    assert image.shape == (1, 1, *SHAPE)
+    assert image.shape == (1, 2, *SHAPE)
     assert torch.isfinite(image).all()
     assert not target.any()
 

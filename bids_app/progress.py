@@ -18,6 +18,7 @@ WHOLE = {
     "deepgrai": "thalamus on FLAIR segmented (DeepGRAI)",
     "opfer": "thalamus and intracranial space on T1w segmented (Opfer's 3D-CNN)",
     "lesions": "lesions and structures segmented",
+    "enhancement": "enhancement predicted (experimental)",
     "cord": "spinal cord found, segmented and measured",
 }
 _SESSION = re.compile(r"\bsub_([a-zA-Z0-9]+?)(?:_ses_([a-zA-Z0-9]+))?_wf\b")

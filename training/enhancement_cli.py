@@ -9,7 +9,10 @@ from pathlib import Path
 
 LOGGER = logging.getLogger("msmorph.train")
 SIMULATED = "simulated cohort with planted signal (training/enhancement_simulation.py)"
+IMPLANTED = "lesions implanted in real heads, enhancing as in training/enhancement_implants.py"
 SIMULATED_SLICE = 32  # pixels a side
+#: Scans to validate and to test on, of those to train on.
+HELD_OUT = 0.4
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,6 +29,18 @@ def build_parser() -> argparse.ArgumentParser:
         "session_id, slice (from 0 at the lowest), enhancing (yes, no)",
     )
     add("--simulate", type=int, metavar="SUBJECTS", help="a simulated cohort instead of --data")
+    add(
+        "--implant",
+        type=int,
+        metavar="SCANS",
+        help="lesions implanted in real heads of --data: how many scans to train on. Then --labels"
+        " and --lesions are structure labels and drawn lesions, as for msmorph-train deepscan",
+    )
+    add("--lesion-masks", type=Path, nargs="*", default=[], help="lesions of people to implant")
+    add("--segmentation", default="", help="with --implant: seg- entity of --labels")
+    add("--transforms", type=Path, help="with --implant: as for msmorph-train deepscan")
+    for part in ("participant", "validation", "test"):
+        add(f"--{part}-label", nargs="*", default=[], help="with --implant: heads of this part")
     add("--signal", type=float, default=4.0, help="planted in the simulated cohort, in SD of noise")
     add("--pretrained", type=Path, help="torchvision's VGG16 (.safetensors, .pth); needs --width 1")
     add("--width", type=float, default=0.25, help="filters, as a share of VGG16's")
@@ -54,6 +69,9 @@ def main(arguments: list[str]) -> int:
         parser.error("give --data, --lesions and --labels, or --simulate SUBJECTS")
     if options.simulate is not None and any(given):
         parser.error("--simulate goes without --data, --lesions and --labels")
+    parts = (options.participant_label, options.validation_label, options.test_label)
+    if options.implant is not None and not (options.lesion_masks and all(parts)):
+        parser.error("--implant needs --lesion-masks and heads to train, validate and test on")
     if options.pretrained is not None and options.width != 1:
         parser.error("--pretrained needs --width 1")
     logging.basicConfig(
@@ -71,23 +89,36 @@ def _run(options, arguments) -> None:
     import torch
 
     from training.card import write_text
-    from training.enhancement_crossval import cross_validate
+    from training.enhancement_crossval import cross_validate, train_and_test
     from training.enhancement_results import auc_lines, plot_roc, summary, table_2, write_scores
+    from training.enhancement_scans import Split
 
     torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     settings, recipe = _recipe(options)
     scans = _scans(options, settings)
-    runs = cross_validate(scans, recipe, options.seed, options.folds)
+    if options.implant is None:
+        runs = cross_validate(scans, recipe, options.seed, options.folds)
+    else:
+        split = Split(*(frozenset(part) for part in _parts(options).values()))
+        run, *found = train_and_test(scans, split, recipe, options.seed)
+        validation = split.validation
+        runs = [run]
     counts = [{kind: p.counts for kind, p in run.predictions.items()} for run in runs]
     text = f"{table_2(counts)}\n\n{auc_lines(runs)}\n"
-    cohort = SIMULATED if options.simulate is not None else options.data.name
+    cohort = options.data.name if options.data else SIMULATED
+    if options.implant is not None:
+        cohort = IMPLANTED
     write_text(options.output / "table2.txt", f"Cohort: {cohort}\n\n{text}")
     plot_roc(runs, options.output / "roc.png", f"Cohort: {cohort}")
     write_scores(runs, options.output / "scores.tsv")
     print(text, end="")
-    if not options.no_final:
-        _final(scans, recipe, settings, options, arguments, summary(runs))
+    if options.no_final:
+        return
+    if options.implant is None:
+        validation, *found = _final(scans, recipe, options)
+    facts = {"seed": options.seed, "validated_on": sorted(f"sub-{s}" for s in validation)}
+    _save(found, facts, scans, settings, options, arguments, summary(runs))
 
 
 def _recipe(options):
@@ -116,6 +147,8 @@ def _scans(options, settings) -> list:
     if options.simulate is not None:
         rng = np.random.default_rng(options.seed)
         scans = simulate_cohort(options.simulate, options.signal, rng, SIMULATED_SLICE)
+    elif options.implant is not None:
+        scans = _implanted(options, settings)
     else:
         files = CohortFiles(options.data, options.lesions, options.labels)
         scans = read_cohort(files, settings, options.output / "slices")
@@ -129,13 +162,38 @@ def _scans(options, settings) -> list:
     return scans
 
 
-def _final(scans, recipe, settings, options, arguments, figures) -> None:
-    """Train on all subjects but those that validate, and write weights and card for use."""
+def _parts(options) -> dict[str, list[str]]:
+    """Heads to train, to validate and to test on."""
+    labels = (options.participant_label, options.validation_label, options.test_label)
+    return dict(zip(("training", "validation", "test"), labels, strict=True))
+
+
+def _implanted(options, settings) -> list:
+    from networks.brain_classes import CONTRASTS
+    from training.enhancement_implants import implanted_scans
+    from training.heads import find_heads
+    from training.placement import read_personal_lesions
+    from training.sources import LabelFiles
+
+    people = read_personal_lesions(options.lesion_masks)
+    labels = LabelFiles(options.labels, options.segmentation, options.transforms)
+    scans = []
+    for number, (part, subjects) in enumerate(_parts(options).items()):
+        heads = find_heads(options.data, labels, subjects, options.lesions)
+        heads = [head for head in heads if set(head.images) >= set(CONTRASTS)]
+        if not heads:
+            raise ValueError(f"no head of {', '.join(subjects)} has {', '.join(CONTRASTS)}")
+        count = options.implant if part == "training" else round(HELD_OUT * options.implant)
+        seed = options.seed + 1000 * number
+        scans += implanted_scans(heads, people, settings, max(count, 2), seed)
+        LOGGER.info("%s: %s", part, ", ".join(head.name for head in heads))
+    return scans
+
+
+def _final(scans, recipe, options):
+    """Subjects to validate on, a network trained on all others, and its operating points."""
     import numpy as np
 
-    from networks.enhancement import NAME
-    from networks.weights import save
-    from training.card import write_card
     from training.enhancement_crossval import operating_points
     from training.enhancement_fit import fit
     from training.enhancement_scans import chosen, validation_split
@@ -143,20 +201,33 @@ def _final(scans, recipe, settings, options, arguments, figures) -> None:
     training, validation = validation_split(scans, np.random.default_rng(options.seed))
     held_out = chosen(scans, validation)
     network = fit(chosen(scans, training), held_out, recipe, options.seed)
+    return validation, network, operating_points(network, held_out, recipe)
+
+
+def _save(found, facts, scans, settings, options, arguments, figures) -> None:
+    """Write weights and card of a network for use. ``found``: network and operating points."""
+    from networks.enhancement import NAME
+    from networks.weights import save
+    from training.card import write_card
+
+    network, thresholds = found
     weights = options.output / f"{NAME}.safetensors"
     save(network, weights)
-    simulated = options.simulate is not None
     command = "msmorph-train enhancement " + " ".join(
         Path(a).name if "/" in a else a for a in arguments
     )
-    facts = {"seed": options.seed, "validated_on": sorted(f"sub-{s}" for s in validation)}
     limits = "Experimental: no substitute for a scan with contrast agent."
-    if simulated:
+    sources, tested = sorted(scan.name for scan in scans), "cross_validation"
+    if options.simulate is not None:
+        sources = [SIMULATED]
         limits += " Trained on simulated slices: of no use for patients."
+    if options.implant is not None:
+        sources = [IMPLANTED, *(f"sub-{s}" for s in options.participant_label)]
+        facts |= {"scans": options.implant, "tested_on": _parts(options)["test"]}
+        limits += " Trained on implanted lesions: it has never seen one that enhanced."
+        tested = "implanted lesions of the test heads"
     card_path = write_card(
-        weights, task=settings, command=command, training=facts,
-        sources=[SIMULATED] if simulated else sorted(scan.name for scan in scans),
-        limits=limits, figures={"cross_validation": figures},
-        thresholds=operating_points(network, held_out, recipe),
+        weights, task=settings, command=command, training=facts, sources=sources,
+        limits=limits, figures={tested: figures}, thresholds=thresholds,
     )  # fmt: skip
     LOGGER.info("weights: %s, card: %s", weights, card_path)

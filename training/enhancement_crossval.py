@@ -48,10 +48,11 @@ class Run:
 def cross_validate(scans: list[Scan], recipe: Recipe, seed: int, folds: int = FOLDS) -> list[Run]:
     """Train and test as many times as there are folds, each on subjects never seen before."""
     splits = cross_validation(scans, np.random.default_rng(seed), folds)
-    return [_run(scans, split, recipe, seed + n) for n, split in enumerate(splits, 1)]
+    return [train_and_test(scans, s, recipe, seed + n)[0] for n, s in enumerate(splits, 1)]
 
 
-def _run(scans: list[Scan], split: Split, recipe: Recipe, seed: int) -> Run:
+def train_and_test(scans: list[Scan], split: Split, recipe: Recipe, seed: int):
+    """The Run of one split, its network, and its operating points by kind."""
     training, validation, test = (
         chosen(scans, part) for part in (split.training, split.validation, split.test)
     )
@@ -62,7 +63,7 @@ def _run(scans: list[Scan], split: Split, recipe: Recipe, seed: int) -> Run:
     found = _predictions(network, test, slices, recipe)
     run = Run(test, slices, {k: Prediction(*found[k], thresholds[k]) for k in KINDS})
     LOGGER.info("AUC %s", ", ".join(f"{k} {run.predictions[k].auc:.3f}" for k in KINDS))
-    return run
+    return run, network, thresholds
 
 
 def operating_points(network, validation: list[Scan], recipe: Recipe) -> dict[str, float]:

@@ -68,6 +68,7 @@ def test_the_command_writes_tables_figure_and_weights(tmp_path, capsys):
     [
         (["--data", "x"], "or --simulate"),
         (["--simulate", "9", "--data", "x"], "goes without"),
+        (["--data", "x", "--labels", "y", "--lesions", "z", "--implant", "9"], "--implant needs"),
         (["--simulate", "9", "--pretrained", "vgg.pth"], "needs --width 1"),
     ],
 )

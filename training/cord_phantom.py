@@ -101,7 +101,9 @@ def draw_anatomy(
     reach = cord.canal_mm[int(in_view[0] / VOXEL_MM) : int(in_view[1] / VOXEL_MM) + 2].max() + 2
     near = (u * u + v * v < reach**2).nonzero(as_tuple=True)
     points = torch.stack([part[near] for part in (u, v, arc)])
-    parts = _paint_canal(template, cord, points, image[near], (tissue, lesions), generator)
+    parts = _paint_canal(
+        template, cord, points, image[near], (tissue, lesions, variety.flow), generator
+    )
     volumes = [image, torch.zeros_like(image), torch.zeros_like(image, dtype=torch.bool)]
     for volume, part in zip(volumes, parts, strict=True):
         volume[near] = part
@@ -125,9 +127,10 @@ def _centreline(curve: Curve, cord: CordShape, z_mm, shape):
 def _paint_canal(template, cord: CordShape, points, around, what, generator):
     """Image, share of cord and lesion mask (N,) at points (3, N) of the cord's frame.
 
-    ``around``: the image (N,) without canal; ``what``: the tissues' intensities and the lesions.
+    ``around``: the image (N,) without canal; ``what``: the tissues' intensities, the lesions, and
+    how probably CSF's flow is seen.
     """
-    tissue, lesions = what
+    tissue, lesions, flow = what
     u, v, arc = points
     radius, angle = torch.hypot(u, v), torch.atan2(v, u)
     names = ("cord_mm", "canal_mm", "template_cord_mm", "steepness", "is_cord", "place")
@@ -149,7 +152,7 @@ def _paint_canal(template, cord: CordShape, points, around, what, generator):
         inside = torch.lerp(inside, torch.full_like(inside, max(value, 0.0)), part)
         mask |= (part >= 0.5) & (share >= 0.5)
     texture = uniform(generator, 0, 0.05) * randn(u.shape, generator)
-    fluid = _fluid(cord, (u, v, arc, angle), outline, tissue, generator)
+    fluid = _fluid(cord, (u, v, arc, angle), outline, (tissue, flow), generator)
     value = torch.lerp(fluid, (inside + texture).clamp(min=0), stem)
     dura = torch.exp(-(((radius - canal - 0.3) / uniform(generator, 0.3, 0.7)) ** 2))
     around = torch.lerp(
@@ -166,9 +169,10 @@ def _grey_matter(template, u, v, place, generator):
     return sample_volume(template.grey, points)
 
 
-def _fluid(cord: CordShape, where, outline, tissue, generator):
+def _fluid(cord: CordShape, where, outline, what, generator):
     """CSF (N,) with nerve roots, which fill much of it below the cord, and flow voids."""
     u, v, arc, angle = where
+    tissue, flowing = what
     streaks = randn((1, 1, 64, 64), generator)
     fan = 1 + 0.004 * arc  # roots run along the cord and spread a little
     grid = torch.stack([u / fan / 20, v / fan / 20], -1)[None, None]
@@ -179,7 +183,7 @@ def _fluid(cord: CordShape, where, outline, tissue, generator):
     fluid = torch.lerp(
         torch.full_like(u, tissue["csf"]), torch.full_like(u, tissue["root"]), 0.8 * share
     )
-    if chance(generator, 0.45):
+    if chance(generator, flowing):
         count = len(cord.place)
         knots = randn((1, 1, max(3, count // 24), 6), generator)
         patches = interpolate(knots, (count, cord.cord_mm.shape[1]), mode="bilinear")[0]

@@ -25,7 +25,8 @@ class CordVariety:
     direction and z, which bends add to but never beyond the range's end; ``level``: vertebral level
     (2.0 is the top of C2) at the middle of the field of view, None for anywhere, at times with the
     brain or the end of the cord in view; ``csf``: thickness of the CSF over the template's.
-    ``compressed``: probability of a cord squeezed at some level; ``lesions``: of any lesion.
+    ``compressed``: probability of a cord squeezed at some level; ``lesions``: of any lesion;
+    ``flow``: of CSF that is darker or brighter where it flows.
     """
 
     area_mm2: tuple[float, float] = (34.0, 118.0)
@@ -34,6 +35,7 @@ class CordVariety:
     csf: tuple[float, float] = (0.05, 1.7)
     compressed: float = 0.3
     lesions: float = 0.5
+    flow: float = 0.45
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Measure cords of known area, and healthy ones, through the whole cord branch.
 
-    python benchmarks/cord_phantoms.py PAM50 [--count 20] [--model-dir DIR] [--healthy | --still]
+    python benchmarks/cord_phantoms.py PAM50 [--count 20] [--model-dir DIR]
+        [--healthy | --still | --lesions]
 
 Draws T2w phantoms of seeds that training never uses, cords of 40-110 mm2 tilted by up to 30
 degrees, as axial slices of 1 mm pixels and 3 mm thickness, and prints for each the mean area over
 its sections against the truth. Nearly half of them have CSF that flows, at times as dark as the
 cord all around; not so with ``--still``. With ``--healthy``: cords without lesion on T2w and
-T2starw, and the lesions found.
+T2starw, and the lesions found. With ``--lesions``: cords with lesions on the same two, how many of
+those of 10 mm3 or more were found, and how many found are none.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nipype.interfaces.base import isdefined
 from torch.nn.functional import avg_pool3d
 
 from interfaces.cord import CordSegmentation
+from measures.components import label_components
 from training.acquisition import Protocol
 from training.cord_phantom import Phantom, draw_anatomy, scan
 from training.cord_shape import CordVariety
@@ -30,15 +34,17 @@ from training.randomness import seeded
 
 SHAPE = (160, 160, 192)  # voxels of 0.5 mm
 MERGED = (2, 2, 6)  # to 1 mm pixels and slices of 3 mm
+VOXEL_MM3 = float(np.prod(MERGED)) * 0.5**3
+LEAST_MM3 = 10.0
 SEED = 77_000_000
 AS_DRAWN = Protocol(in_plane_mm=(0.5, 0.5), thick=0.0, noise=(0.0, 0.03), artefacts=0.0)
 
 
-def scanned(template, number: int, contrast: str, healthy: bool, still: bool = False):
+def scanned(template, number: int, contrast: str, lesions: float, still: bool = False):
     """A phantom, its image (X, Y, Z) of 1 x 1 x 3 mm and that image's affine."""
     generator = seeded(SEED, number)
     variety = CordVariety(area_mm2=(40, 110), level=(2, 8), csf=(0.6, 1.7), compressed=0.0,
-                          lesions=0.0 if healthy else 0.3,
+                          lesions=lesions,
                           flow=0.0 if still else 0.45)  # fmt: skip
     phantom = draw_anatomy(template, SHAPE, contrast, generator, variety)
     image = scan(phantom.image, AS_DRAWN, generator)
@@ -48,12 +54,27 @@ def scanned(template, number: int, contrast: str, healthy: bool, still: bool = F
 
 
 def found_in(image, affine, contrast: str, model_dir: Path | None):
-    """The outputs of the cord interface for an image of a contrast."""
+    """Outputs of the cord interface for an image of a contrast, and the lesion mask or None."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"phantom_{contrast}.nii.gz"
         nib.Nifti1Image(image.numpy(), affine).to_filename(path)
         options = {"model_dir": str(model_dir)} if model_dir else {}
-        return CordSegmentation(in_file=str(path), **options).run(cwd=folder).outputs
+        outputs = CordSegmentation(in_file=str(path), **options).run(cwd=folder).outputs
+        if not isdefined(outputs.out_lesions):
+            return outputs, None
+        return outputs, np.asarray(nib.load(outputs.out_lesions).dataobj) > 0
+
+
+def lesion_counts(phantom: Phantom, found) -> tuple[int, int, int, int]:
+    """Lesions drawn and of them found, lesions found and of them right: any voxel in common."""
+    drawn = avg_pool3d(phantom.lesion[None, None].float(), MERGED)[0, 0].numpy() >= 0.5
+    found = np.zeros_like(drawn) if found is None else found
+    counts = []
+    for mask, other in ((drawn, found), (found, drawn)):
+        numbered = label_components(mask, VOXEL_MM3, LEAST_MM3)
+        numbers = np.unique(numbered[numbered > 0])
+        counts += [len(numbers), sum(bool(other[numbered == n].any()) for n in numbers)]
+    return tuple(counts)
 
 
 def area_error(phantom: Phantom, rows: list[dict]) -> tuple[float, float]:
@@ -75,15 +96,20 @@ def main() -> None:
     parser.add_argument("--model-dir", type=Path)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--healthy", action="store_true", help="count lesions where there are none")
+    kind.add_argument("--lesions", action="store_true", help="count lesions found and missed")
     kind.add_argument("--still", action="store_true", help="CSF without flow")
     args = parser.parse_args()
     template = read_template(args.pam50)
-    errors, clean = [], 0
+    errors, clean, counts = [], 0, np.zeros(4, int)
     for number in range(args.count):
-        contrast = LESION_CONTRASTS[number % 2][0] if args.healthy else "T2w"
-        phantom, image, affine = scanned(template, number, contrast, args.healthy, args.still)
-        found = found_in(image, affine, contrast, args.model_dir)
-        if args.healthy:
+        both = args.healthy or args.lesions
+        contrast = LESION_CONTRASTS[number % 2][0] if both else "T2w"
+        share = 0.0 if args.healthy else 1.0 if args.lesions else 0.3
+        phantom, image, affine = scanned(template, number, contrast, share, args.still)
+        found, lesions = found_in(image, affine, contrast, args.model_dir)
+        if args.lesions:
+            counts += lesion_counts(phantom, lesions)
+        elif args.healthy:
             clean += not found.lesion_rows
             print(f"{number}  {contrast}  {found.measures['qc_cord_flag']}  "
                   f"lesions {len(found.lesion_rows)}", flush=True)  # fmt: skip
@@ -93,7 +119,9 @@ def main() -> None:
             truth, error = area_error(phantom, found.rows)
             errors.append(error)
             print(f"{number}  area {truth:.1f} mm2  error {error:+.1f} %", flush=True)
-    if args.healthy:
+    if args.lesions:
+        print("drawn {}, of them found {}; found {}, of them right {}".format(*counts))
+    elif args.healthy:
         print(f"without lesion: {clean} of {args.count}")
     else:
         sizes = np.abs(errors)

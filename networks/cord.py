@@ -15,8 +15,8 @@ import numpy as np
 from networks.geometry import InputGrid, image_axes, mean_over_voxels
 from networks.nyul import standardise
 
-#: Weights of CNN1 and of both CNN2, in the order of their use. None of the last are shipped, since
-#: those trained so far miss lesions of patients: where there are none, lesions are not looked for.
+#: Weights of CNN1 and of both CNN2, in the order of their use. Where there are none of the last, as
+#: in a folder of one's own with the cord's alone, lesions are not looked for.
 NAMES = ("cord-detector", "cord")
 LESIONS = "cord-lesions"
 IN_PLANE_MM = 0.5

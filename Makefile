@@ -22,7 +22,8 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	rm -rf demo
 	$(BIN)/msmorph-demo demo/bids
-	$(BIN)/msmorph demo/bids demo/out participant --work-dir demo/work
+	$(BIN)/msmorph demo/bids demo/out participant --tasks thalamus cord --work-dir demo/work \
+		--derivatives truth=demo/bids/derivatives/truth
 	$(BIN)/msmorph demo/bids demo/out group --work-dir demo/work
 	$(BIN)/python -m bids_app.demo.compare demo/bids demo/out
 

@@ -24,7 +24,7 @@ from nipype.interfaces.base import isdefined
 from torch.nn.functional import avg_pool3d
 
 from interfaces.cord import CordSegmentation
-from measures.components import label_components
+from measures.lesion_agreement import DetectionRule, detect_lesions
 from training.acquisition import Protocol
 from training.cord_phantom import Phantom, draw_anatomy, scan
 from training.cord_shape import CordVariety
@@ -35,7 +35,9 @@ from training.randomness import seeded
 SHAPE = (160, 160, 192)  # voxels of 0.5 mm
 MERGED = (2, 2, 6)  # to 1 mm pixels and slices of 3 mm
 VOXEL_MM3 = float(np.prod(MERGED)) * 0.5**3
+#: Lesions of 10 mm3 or more count; one is found where any voxel of it is, by a lesion of any size.
 LEAST_MM3 = 10.0
+ANY_VOXEL = DetectionRule(alpha_percent=0, beta_percent=100, min_mm3=0)
 SEED = 77_000_000
 AS_DRAWN = Protocol(in_plane_mm=(0.5, 0.5), thick=0.0, noise=(0.0, 0.03), artefacts=0.0)
 
@@ -69,12 +71,15 @@ def lesion_counts(phantom: Phantom, found) -> tuple[int, int, int, int]:
     """Lesions drawn and of them found, lesions found and of them right: any voxel in common."""
     drawn = avg_pool3d(phantom.lesion[None, None].float(), MERGED)[0, 0].numpy() >= 0.5
     found = np.zeros_like(drawn) if found is None else found
-    counts = []
-    for mask, other in ((drawn, found), (found, drawn)):
-        numbered = label_components(mask, VOXEL_MM3, LEAST_MM3)
-        numbers = np.unique(numbered[numbered > 0])
-        counts += [len(numbers), sum(bool(other[numbered == n].any()) for n in numbers)]
-    return tuple(counts)
+    seen = detect_lesions(found, drawn, VOXEL_MM3, ANY_VOXEL)
+    drawn_found, found_right = (
+        detected[volumes_mm3 >= LEAST_MM3]
+        for volumes_mm3, detected in (
+            (seen.ref_mm3, seen.ref_detected),
+            (seen.pred_mm3, seen.pred_detected),
+        )
+    )
+    return len(drawn_found), drawn_found.sum(), len(found_right), found_right.sum()
 
 
 def area_error(phantom: Phantom, rows: list[dict]) -> tuple[float, float]:

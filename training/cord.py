@@ -14,18 +14,17 @@ DETECTOR = {
     },
     "input": {"shape": [96, 96], "voxel_mm": [0.5, 0.5]},
 }  # fmt: skip
+_WINDOWS = {
+    "kind": "cord_unet", "dims": 3, "filters": [16, 32, 64], "dropout": 0.05, "in_channels": 2,
+}  # fmt: skip
 CORD = {
-    "architecture": {
-        "kind": "cord_unet", "dims": 3, "filters": [16, 32, 64], "dropout": 0.05, "in_channels": 2,
-    },
+    "architecture": _WINDOWS,
     "input": {"shape": [64, 64, 48], "voxel_mm": [0.5, 0.5, 0.5]},
-}  # fmt: skip
+}
 LESION = {
-    "architecture": {
-        "kind": "cord_unet", "dims": 3, "filters": [16, 32, 64], "dropout": 0.05, "in_channels": 2,
-    },
+    "architecture": _WINDOWS,
     "input": {"shape": [48, 48, 48], "voxel_mm": [0.5, 0.5, 0.5]},
-}  # fmt: skip
+}
 
 AREA_WEIGHT = 4.0
 

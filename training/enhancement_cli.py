@@ -69,8 +69,8 @@ def main(arguments: list[str]) -> int:
         parser.error("give --data, --lesions and --labels, or --simulate SUBJECTS")
     if options.simulate is not None and any(given):
         parser.error("--simulate goes without --data, --lesions and --labels")
-    parts = (options.participant_label, options.validation_label, options.test_label)
-    if options.implant is not None and not (options.lesion_masks and all(parts)):
+    parts = _parts(options)
+    if options.implant is not None and not (options.lesion_masks and all(parts.values())):
         parser.error("--implant needs --lesion-masks and heads to train, validate and test on")
     if options.pretrained is not None and options.width != 1:
         parser.error("--pretrained needs --width 1")
@@ -96,11 +96,12 @@ def _run(options, arguments) -> None:
     torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     settings, recipe = _recipe(options)
+    # A head in two parts is refused before scans of it are made.
+    split = Split(**{part: frozenset(heads) for part, heads in _parts(options).items()})
     scans = _scans(options, settings)
     if options.implant is None:
         runs = cross_validate(scans, recipe, options.seed, options.folds)
     else:
-        split = Split(*(frozenset(part) for part in _parts(options).values()))
         run, *found = train_and_test(scans, split, recipe, options.seed)
         validation = split.validation
         runs = [run]
@@ -170,6 +171,7 @@ def _parts(options) -> dict[str, list[str]]:
 
 def _implanted(options, settings) -> list:
     from networks.brain_classes import CONTRASTS
+    from training.enhancement_cohort import kept_on_disk
     from training.enhancement_implants import implanted_scans
     from training.heads import find_heads
     from training.placement import read_personal_lesions
@@ -185,7 +187,8 @@ def _implanted(options, settings) -> list:
             raise ValueError(f"no head of {', '.join(subjects)} has {', '.join(CONTRASTS)}")
         count = options.implant if part == "training" else round(HELD_OUT * options.implant)
         seed = options.seed + 1000 * number
-        scans += implanted_scans(heads, people, settings, max(count, 2), seed)
+        for scan in implanted_scans(heads, people, settings, max(count, 2), seed):
+            scans.append(kept_on_disk(scan, options.output / "slices"))
         LOGGER.info("%s: %s", part, ", ".join(head.name for head in heads))
     return scans
 

@@ -46,7 +46,6 @@ def read_cohort(files: CohortFiles, card: dict, cache: Path) -> list[Scan]:
     Raises ValueError, naming the file, for images that do not fit together and a wrong table.
     """
     table = read_labels(files.labels) if files.labels.is_file() else None
-    cache.mkdir(parents=True, exist_ok=True)
     scans = []
     for folder in sorted(files.data.glob("sub-*/**/anat")):
         scan, reason = _read_session(files, folder, table, card, cache)
@@ -89,10 +88,15 @@ def _make_scan(subject, session, affine, arrays, card, cache: Path) -> Scan | No
     truth = arrays["truth"] > 0
     share = onto_grid(truth, affine, InputGrid.from_card(card), cut.affine)
     labels = (share >= LEAST_SHARE).any((0, 1))[cut.numbers]
-    scan = Scan(subject, session, cut.images, labels, bool(truth.any()))
+    return kept_on_disk(Scan(subject, session, cut.images, labels, bool(truth.any())), cache)
+
+
+def kept_on_disk(scan: Scan, cache: Path) -> Scan:
+    """The same scan with its slices in a file of ``cache``, in half precision."""
+    cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"{scan.name}.npy"
     aside = path.with_suffix(".partial.npy")
-    np.save(aside, cut.images.astype(np.float16))
+    np.save(aside, scan.images.astype(np.float16))
     os.replace(aside, path)
     scan.images = np.load(path, mmap_mode="r")
     return scan

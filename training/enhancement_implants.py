@@ -10,6 +10,7 @@ this has learnt this, and has never seen enhancement.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +64,12 @@ class Places:
 
 def implanted_scans(
     heads: list[Source], people: list[PersonalLesions], card: dict, count: int, seed: int
-) -> list[Scan]:
-    """``count`` scans of these heads in turn, each bent, with lesions of other people.
+) -> Iterator[Scan]:
+    """Yield ``count`` scans of these heads in turn, each bent, with lesions of other people.
 
     ``card`` has the network's ``input``. A scan's ``subject`` is the head's, so that a split by
     subject keeps a head in one part. Where no lesion fits a head, the scan is left out.
     """
-    scans = []
     for number in range(count):
         generator = seeded(seed, number)
         head = heads[number % len(heads)]
@@ -77,8 +77,7 @@ def implanted_scans(
         if found is not None:
             images, labels = found
             subject = head.name.split("_")[0].removeprefix("sub-")
-            scans.append(Scan(subject, f"{number:04d}", images, labels, bool(labels.any())))
-    return scans
+            yield Scan(subject, f"{number:04d}", images, labels, bool(labels.any()))
 
 
 def implanted_scan(head: Source, people: list[PersonalLesions], card: dict, generator):

@@ -117,7 +117,7 @@ def heads(head_file, head_labels, monkeypatch):
 
 
 def test_scans_belong_to_their_heads_and_have_both_kinds(heads):
-    scans = implanted_scans(*heads, CARD, 12, seed=1)
+    scans = list(implanted_scans(*heads, CARD, 12, seed=1))
     assert {scan.subject for scan in scans} == {"a", "b"}
     assert len({scan.name for scan in scans}) == len(scans) >= 8
     assert {scan.enhancing for scan in scans} == {True, False}
@@ -125,7 +125,7 @@ def test_scans_belong_to_their_heads_and_have_both_kinds(heads):
         assert scan.images.shape == (len(scan.labels), 3, 48, 48)
         assert np.isfinite(scan.images).all()
         assert scan.enhancing == scan.labels.any()
-    again = implanted_scans(*heads, CARD, 2, seed=1)
+    again = list(implanted_scans(*heads, CARD, 2, seed=1))
     assert np.array_equal(again[0].images, scans[0].images)
 
 
@@ -133,9 +133,8 @@ def test_nothing_is_implanted_where_a_head_has_lesions_of_its_own(heads, head_la
     (head, _), people = heads
     labels, affine = head_labels
     everywhere = np.ones(labels.shape, np.float32)
-    assert not implanted_scans(
-        [replace(head, unknown=Volume(everywhere, np.linalg.inv(affine)))], people, CARD, 3, seed=1
-    )
+    covered = replace(head, unknown=Volume(everywhere, np.linalg.inv(affine)))
+    assert not list(implanted_scans([covered], people, CARD, 3, seed=1))
 
 
 @pytest.mark.slow

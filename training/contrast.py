@@ -31,14 +31,16 @@ TISSUES = {
 }
 # Mean and between-scan SD relative to white matter. FLAIR and T1w: medians inside SAMSEG's labels
 # of the kit's training subjects (3D gradient echo and 2D spin echo together), CSF corrected for
-# partial volume. T2w, PDw and T2starw: rounded from relaxation times at 1.5-3 T, with wide SDs.
+# partial volume, and cortex, too: it is brighter on FLAIR than its voxels, most of which hold CSF,
+# so that what is painted has their medians after blurring. T2w, PDw and T2starw: rounded from
+# relaxation times at 1.5-3 T, with wide SDs; T2w's cortex and lesion from the training subjects.
 CONTRASTS = {
     "FLAIR": {
-        "white": (1.0, 0.03), "cerebellar_white": (0.97, 0.05), "cortex": (1.20, 0.07),
-        "cerebellar_cortex": (1.17, 0.07), "thalamus": (0.96, 0.08), "caudate": (1.09, 0.06),
+        "white": (1.0, 0.03), "cerebellar_white": (0.97, 0.05), "cortex": (1.27, 0.08),
+        "cerebellar_cortex": (1.22, 0.08), "thalamus": (0.96, 0.08), "caudate": (1.09, 0.06),
         "putamen": (1.01, 0.06), "pallidum": (0.79, 0.07), "hippocampus": (1.10, 0.06),
         "diencephalon": (0.92, 0.09), "brain_stem": (0.93, 0.09), "ventricle": (0.22, 0.14),
-        "csf": (0.30, 0.18), "lesion": (1.32, 0.15), "choroid_plexus": (0.75, 0.25),
+        "csf": (0.30, 0.18), "lesion": (1.52, 0.14), "choroid_plexus": (0.75, 0.25),
         "vessel": (0.7, 0.25),
     },
     "T1w": {
@@ -46,15 +48,15 @@ CONTRASTS = {
         "cerebellar_cortex": (0.88, 0.08), "thalamus": (0.94, 0.06), "caudate": (0.88, 0.07),
         "putamen": (0.93, 0.06), "pallidum": (1.0, 0.06), "hippocampus": (0.82, 0.08),
         "diencephalon": (0.99, 0.05), "brain_stem": (1.0, 0.06), "ventricle": (0.35, 0.16),
-        "csf": (0.38, 0.16), "lesion": (0.78, 0.14), "choroid_plexus": (0.6, 0.2),
+        "csf": (0.38, 0.16), "lesion": (0.73, 0.14), "choroid_plexus": (0.6, 0.2),
         "vessel": (0.8, 0.3),
     },
     "T2w": {
-        "white": (1.0, 0.05), "cerebellar_white": (1.02, 0.08), "cortex": (1.45, 0.15),
+        "white": (1.0, 0.05), "cerebellar_white": (1.02, 0.08), "cortex": (1.33, 0.13),
         "cerebellar_cortex": (1.4, 0.15), "thalamus": (1.2, 0.12), "caudate": (1.3, 0.12),
         "putamen": (1.2, 0.12), "pallidum": (0.8, 0.12), "hippocampus": (1.5, 0.15),
         "diencephalon": (1.1, 0.12), "brain_stem": (1.1, 0.12), "ventricle": (3.0, 0.5),
-        "csf": (2.8, 0.5), "lesion": (1.9, 0.3), "choroid_plexus": (2.2, 0.5),
+        "csf": (2.8, 0.5), "lesion": (2.05, 0.3), "choroid_plexus": (2.2, 0.5),
         "vessel": (0.6, 0.4),
     },
     "PDw": {

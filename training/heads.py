@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from measures.filling import fill_lesions
 from networks.brain_classes import CLASSES, CONTRASTS, LESION
 from networks.geometry import InputGrid, antialias, grid_points, sample_volume
 from training.joint_contrasts import grow
@@ -40,12 +41,15 @@ def label_groups() -> list[list[int]]:
     return [*known, [CSF, *rest]]
 
 
-def find_heads(bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | None) -> list[Source]:
+def find_heads(
+    bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | None, generator
+) -> list[Source]:
     """Every session of ``subjects`` with a FLAIR and structure labels, with all its contrasts.
 
     World mm are those of the FLAIR. ``lesions`` is a derivatives folder with drawn masks of all
     lesions on the FLAIR's grid, ``*_label-lesion_desc-consensus_mask`` or ``*_label-L_*mask``;
-    heads without one get ``unknown`` instead, the voxels that may be lesions.
+    heads without one get ``unknown`` instead, the voxels that may be lesions. ``generator``
+    (numpy) makes the texture of lesions that are filled.
     """
     found = []
     for files in find_real_files(bids_dir, labels, subjects, "FLAIR"):
@@ -63,6 +67,7 @@ def find_heads(bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | Non
             source.unknown = _suspicious(source, files)
         else:
             source.lesions = _volume(drawn, np.eye(4), mask=True)
+            source.filled = _filled(source, generator)
         found.append(source)
     return found
 
@@ -86,14 +91,41 @@ def _drawn(folder: Path | None, session: Path, prefix: str) -> Path | None:
     return files[0] if files else None
 
 
+def _filled(source: Source, generator) -> dict:
+    """Images by contrast, on the grid of the labels, with the drawn lesions filled.
+
+    A head of an MS patient then stands for one with few lesions or none, whose white matter and
+    cortex are known to show nothing: there are no other such heads to learn from.
+    """
+    import torch
+
+    labels = source.labels
+    lesions = grow(torch.from_numpy(_on_labels(source.lesions, labels) > 0.5), 1).numpy()
+    white = labels.data == WHITE
+    return {
+        name: Volume(
+            fill_lesions(_on_labels(image, labels), lesions, white, np.ones(3), generator),
+            labels.world_to_voxel,
+        )
+        for name, image in source.images.items()
+    }
+
+
+def _on_labels(volume: Volume, labels: Volume) -> np.ndarray:
+    """A volume sampled on the 1 mm grid of the labels."""
+    import torch
+
+    matrix = volume.world_to_voxel @ np.linalg.inv(labels.world_to_voxel)
+    points = grid_points(InputGrid(labels.data.shape, (1.0, 1.0, 1.0)), matrix)
+    return sample_volume(torch.from_numpy(volume.data), points).numpy()
+
+
 def _suspicious(source: Source, files: RealFiles) -> Volume:
     """White matter that is bright on FLAIR, but for what borders on cortex; grid of the labels."""
     import torch
 
     labels = source.labels
-    matrix = source.image.world_to_voxel @ np.linalg.inv(labels.world_to_voxel)
-    points = grid_points(InputGrid(labels.data.shape, (1.0, 1.0, 1.0)), matrix)
-    flair = sample_volume(torch.from_numpy(source.image.data), points).numpy()
+    flair = _on_labels(source.image, labels)
     white = labels.data == WHITE
     if not white.any():
         raise ValueError(f"{files.labels} shows no cerebral white matter")

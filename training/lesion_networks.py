@@ -28,7 +28,6 @@ UNET = {
 }  # fmt: skip
 
 LABEL_FLIP_WEIGHT = 0.1  # per class
-LESION_DICE_WEIGHT = 0.3
 
 
 def label_flip_loss(logits, target):
@@ -38,9 +37,10 @@ def label_flip_loss(logits, target):
     unknown. With the class's probability p, its truth t and the flip probability q, the label is
     held to t attenuated by q, t(1-q) + (1-t)q, and q to whether p and t disagree. Where labels are
     weak q grows and takes their weight away, which is how weak structures and expert lesions are
-    learnt side by side. Different from the paper: soft Dice, without which lesions are still
-    called cortex after 500 of our few steps (the paper has 200 000); q has no gradient
-    from the label's part.
+    learnt side by side. Different from the paper: soft Dice of the structures, which
+    learn faster by it (our steps are few, the paper has 200 000), but not of the lesion, whose
+    probability it would push far too high where lesions are few; q has no gradient from the
+    label's part.
     """
     known = target != IGNORED
     label, flip = (part.movedim(1, -1)[known] for part in logits.unbind(1))
@@ -53,7 +53,7 @@ def label_flip_loss(logits, target):
     label_part = functional.binary_cross_entropy(probability, attenuated)
     wrong = ((probability.detach() > 0.5) != (one_hot > 0.5)).float()
     flip_part = functional.binary_cross_entropy_with_logits(flip, wrong)
-    overlap = _dice_and_cross_entropy(likelihood, truth)
+    overlap = _dice_and_cross_entropy(likelihood, truth, of=slice(LESION + 1, None))
     return overlap + LABEL_FLIP_WEIGHT * len(CLASSES) * (label_part + flip_part)
 
 
@@ -69,27 +69,26 @@ def supervised_loss(logits, target):
 
 
 def dice_and_cross_entropy(logits, target):
-    """Soft Dice loss of the classes but background (mean), of lesion once more, and cross-entropy.
+    """Soft Dice loss of the classes but background (mean) and cross-entropy.
 
-    Lesion is the class of most interest and one of sixteen; but soft Dice calls a
-    voxel lesion from half the Dice within reach on, which finds far too much where lesions are few,
-    so its weight is low. IGNORED voxels do not count, for which
-    MONAI's Dice of several classes has no option.
+    Lesion is one class of sixteen, and no more is made of it: soft Dice calls a voxel lesion from
+    half the Dice within reach on, which finds far too much where lesions are few. IGNORED voxels
+    do not count, for which MONAI's Dice of several classes has no option.
     """
     known = target != IGNORED
     likelihood = functional.log_softmax(logits.movedim(1, -1)[known], -1)
-    return _dice_and_cross_entropy(likelihood, target[known])
+    return _dice_and_cross_entropy(likelihood, target[known], of=slice(1, None))
 
 
-def _dice_and_cross_entropy(likelihood, truth):
-    """The same of log-likelihoods (V, K) and class numbers (V,) of known voxels."""
+def _dice_and_cross_entropy(likelihood, truth, of: slice):
+    """The same of log-likelihoods (V, K) and class numbers (V,), with the Dice ``of`` some."""
     crossed = functional.nll_loss(likelihood, truth)
     probability = likelihood.exp()
     sums = probability.sum(0) + torch.bincount(truth, minlength=likelihood.shape[1])
     correct = probability.gather(1, truth[:, None])[:, 0]
     shared = torch.zeros_like(sums).index_add(0, truth, correct)
     dice = (2 * shared + 1) / (sums + 1)
-    return (1 - dice[1:].mean()) + LESION_DICE_WEIGHT * (1 - dice[LESION]) + crossed
+    return (1 - dice[of].mean()) + crossed
 
 
 def found_classes(network, image):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from training import (
     brain_sampling,
     cord,
@@ -130,7 +132,8 @@ def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
         )
 
     def read(options, labels, subjects):
-        return find_heads(options.data, labels, subjects, options.lesions)
+        generator = np.random.default_rng(options.seed)
+        return find_heads(options.data, labels, subjects, options.lesions, generator)
 
     return Plan(
         sampler, settings["architecture"], settings["input"], loss,

@@ -40,7 +40,8 @@ class Source:
     """One head: its label map, its image if real, its thalamus map, and places (world mm).
 
     ``brain_box_mm`` see brain_extent. ``images`` (by contrast), ``lesions`` (mask) and ``unknown``
-    (mask of what may be a lesion that nobody drew) are for networks that see several contrasts.
+    (mask of what may be a lesion that nobody drew) are for networks that see several contrasts;
+    ``filled`` are its images with the drawn lesions filled, which holds near them only.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Source:
     images: dict = field(default_factory=dict)
     lesions: Volume | None = None
     unknown: Volume | None = None
+    filled: dict = field(default_factory=dict)
 
     @property
     def is_real(self) -> bool:

@@ -241,6 +241,34 @@ def test_real_heads_get_new_lesions_too(real_source, monkeypatch):
         assert contrasts[T1W][box].mean() < contrasts[T1W][white].mean()
 
 
+def test_a_filled_head_stands_for_one_without_lesions(real_source, monkeypatch):
+    """Where its lesions were nothing is learnt; elsewhere it is like any other."""
+    straight(monkeypatch)
+    monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
+    monkeypatch.setattr(brain_sampling, "PRESENT", ((("FLAIR",), 1.0),))
+    before = [int((classes == LESION).sum()) for _, classes in draws(real_source, 4)]
+    real_source.filled = {
+        name: replace(image, data=np.ones_like(image.data))
+        for name, image in real_source.images.items()
+    }
+    monkeypatch.setattr(brain_sampling, "HEALED", 1.0)
+    for size, (contrasts, classes) in zip(before, draws(real_source, 4), strict=True):
+        assert size > 300
+        assert not (classes == LESION).any()
+        unknown = classes == IGNORED
+        assert size < unknown.sum() - 36 * 7 < 3 * size  # its margin; what was unsure is so still
+        assert contrasts[FLAIR][unknown].max() < contrasts[FLAIR][classes == 3].max() + 0.1
+    monkeypatch.setattr(brain_sampling, "HEALED", 0.5)
+    filled = [not (classes == LESION).any() for _, classes in draws(real_source, 24)]
+    assert 0.25 < np.mean(filled) < 0.75
+
+
+def test_heads_with_drawn_lesions_come_thrice(real_source):
+    other = replace(real_source, name="other", lesions=None)
+    assert [s.name for s in sampler([real_source, other]).real].count("other") == 1
+    assert len(sampler([real_source, other]).real) == 4
+
+
 def test_a_head_without_the_wanted_contrast_shows_its_flair(real_source, monkeypatch):
     monkeypatch.setattr(brain_sampling, "PRESENT", ((("T2w",), 1.0),))
     contrasts, _ = draw_brain(real_source, NOTHING, seeded(0, 0))
@@ -301,7 +329,12 @@ def test_stacks_are_labelled_in_their_middle_slice(brain):
     assert torch.equal(stacks[:, T2W, 2].long(), targets)
     steps = (stacks[:, FLAIR, 3] - stacks[:, FLAIR, 2])[:, 20, 24]
     assert steps.tolist() == [1, 40, 48 * 40] * 4  # axial, coronal, sagittal
-    assert ((targets == LESION).sum((1, 2)) >= 10)[::2].all()
+
+
+def test_lesions_are_sought_in_a_quarter_of_the_stacks(brain):
+    _, targets = cut_stacks(*brain, seeded(1, 0), count=200)
+    shown = ((targets == LESION).sum((1, 2)) >= 10).float().mean()
+    assert 0.25 < shown < 0.45  # and by chance in one of ten others
 
 
 def test_stacks_of_a_healthy_brain_show_brain(brain):

@@ -63,7 +63,7 @@ def draw_lesion(dataset, affine, ending):
 def find(dataset, lesions=True, subjects=("1",)):
     labels = LabelFiles(dataset / "labels", transforms=dataset / "xfm")
     folder = dataset / "drawn" if lesions else None
-    return find_heads(dataset / "bids", labels, subjects, folder)
+    return find_heads(dataset / "bids", labels, subjects, folder, np.random.default_rng(1))
 
 
 def value_at(volume, world_mm):
@@ -116,6 +116,17 @@ def test_drawn_lesions_leave_nothing_unknown(dataset, head_labels, ending):
     assert head.unknown is None
     assert head.lesions.data.sum() == 4**3
     assert value_at(head.lesions, SPOT_MM) == 1
+
+
+def test_drawn_lesions_are_filled_with_white_matter(dataset, head_labels):
+    """Every contrast at its own points; cortex stays as bright as it was."""
+    draw_lesion(dataset, head_labels[1], "label-L_mask")
+    (head,) = find(dataset)
+    assert set(head.filled) == {"FLAIR", "T1w", "T2w"}
+    for name, volume in head.filled.items():
+        assert value_at(volume, SPOT_MM) == pytest.approx(100, abs=15), name
+        assert volume.data[head.labels.data == 3].max() == pytest.approx(150, abs=2), name
+    assert not find(dataset, lesions=False)[0].filled
 
 
 def test_a_consensus_comes_before_a_single_reader(dataset, head_labels):

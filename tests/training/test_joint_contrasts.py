@@ -85,7 +85,18 @@ def test_lesions_can_be_seen(name):
     if name == "T1w":
         assert 0 < np.mean(ratios) < max(ratios) <= 0.93
     else:
-        assert 1.12 <= min(ratios) < np.mean(ratios)
+        assert 1.22 <= min(ratios) < np.mean(ratios)
+
+
+def test_lesions_are_brighter_than_cortex_on_flair_as_real_ones_are(labels, lesions):
+    """Else blades of cortex are found as lesions."""
+    assert min(lesion_ratio("FLAIR", seeded(seed, 0), 1.4) for seed in range(50)) > 1.65
+    labels[6:9, 6:-6, 6:-6] = 3
+    cortex, white = labels == 3, (labels == 2) & ~lesions
+    for seed in range(12):
+        image = paint_all(["FLAIR"], labels, lesions.float(), EVEN, seeded(seed, 0))["FLAIR"]
+        lesion, grey, base = (image[where].mean() for where in (lesions, cortex, white))
+        assert lesion - base > 1.3 * (grey - base)
 
 
 @SEEDS

@@ -1,13 +1,13 @@
 """Losses, validation and pictures of the lesion networks."""
 
+import numpy as np
 import pytest
 import torch
 
-from networks.brain_classes import CLASSES, LESION
+from networks.brain_classes import CLASSES, LESION, NUMBERS
 from training.brain_sampling import IGNORED
 from training.lesion_networks import (
     LABEL_FLIP_WEIGHT,
-    LESION_DICE_WEIGHT,
     dice_and_cross_entropy,
     found_classes,
     label_flip_loss,
@@ -124,7 +124,7 @@ def test_the_flip_learns_from_errors_only():
     assert torch.allclose(logits.grad[:, 1], wanted, atol=1e-6)
 
 
-def test_dice_and_cross_entropy_are_those_of_monai_and_lesion_counts_more():
+def test_dice_and_cross_entropy_are_those_of_monai():
     from monai.losses import DiceCELoss
 
     monai = DiceCELoss(
@@ -133,11 +133,22 @@ def test_dice_and_cross_entropy_are_those_of_monai_and_lesion_counts_more():
     )  # fmt: skip
     logits, target = random(2, K, 6, 5, 4), truth(2, 6, 5, 4) % K
     ours = dice_and_cross_entropy(logits, target).item()
-    probability, is_lesion = logits.softmax(1)[:, LESION], target == LESION
-    shared = 2 * probability[is_lesion].sum() + 1
-    lesion = 1 - shared / (probability.sum() + is_lesion.sum() + 1)
-    wanted = monai(logits, target[:, None]) + LESION_DICE_WEIGHT * lesion
-    assert ours == pytest.approx(wanted.item(), rel=1e-5)
+    assert ours == pytest.approx(monai(logits, target[:, None]).item(), rel=1e-5)
+
+
+def test_a_rare_lesion_is_no_more_probable_to_deepscan_than_it_is():
+    """Its loss is lowest at the share of lesions among voxels that look alike, here one of five."""
+    target = torch.full((1, 10, 10), NUMBERS["cerebral_white_matter"])
+    target[:, :2] = LESION
+    odds = torch.linspace(-4, 4, 81)
+
+    def loss(odd):
+        label = torch.full((1, K, 10, 10), -20.0)
+        label[:, LESION], label[:, NUMBERS["cerebral_white_matter"]] = odd, 0.0
+        return label_flip_loss(flipped(label, -9.0), target).item()
+
+    best = odds[int(np.argmin([loss(odd) for odd in odds]))].sigmoid()
+    assert best == pytest.approx(0.2, abs=0.05)
 
 
 def test_deep_supervision_counts_half():

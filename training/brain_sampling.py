@@ -37,7 +37,7 @@ HEALED = 0.5
 # A head whose lesions are drawn is taken so many times as often as another real one.
 DRAWN_WEIGHT = 3
 # Share of a lesion's brightness from which a voxel of it can be seen.
-VISIBLE = 0.5
+VISIBLE = 0.4
 #: Which contrasts a sample keeps, and how often.
 PRESENT = (
     (("T1w", "T2w", "FLAIR"), 0.40),

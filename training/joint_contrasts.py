@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch.nn.functional import avg_pool3d
 
 from training import contrast as contrasts
@@ -14,6 +16,7 @@ from training.sources import is_brain
 VENTRICLES = (4, 43, 5, 44, 14)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
 CORTEX, PUTAMEN = (3, 42), (12, 51)
+SMALL, LARGE = 50, 1000  # voxels of a lesion
 # How white matter that is bright on FLAIR, but no lesion, looks on each contrast.
 UNEVEN = {"FLAIR": 1.0, "T2w": 1.5, "T1w": -0.35}
 PROTOCOL = Protocol(
@@ -22,12 +25,24 @@ PROTOCOL = Protocol(
 
 
 def soft_lesions(lesions, generator):
-    """Lesion mask (X, Y, Z, bool) to a share (0 to 1.6) with a blurred edge and uneven inside."""
+    """Lesion mask (X, Y, Z, bool) to a share (0 to 1.6) with a blurred edge and uneven inside.
+
+    Large lesions fade to half in places, as confluent ones do; a small one that faint nobody draws.
+    """
     mask = lesions.float()[None, None]
     blurred = avg_pool3d(mask, 3, 1, 1, count_include_pad=False)
     share = torch.lerp(mask, blurred, uniform(generator, 0.2, 0.8))
     uneven = 1 + uniform(generator, 0.1, 0.35) * smooth_noise(lesions.shape, 28, generator)[0]
-    return share[0, 0] * uneven.clamp(0.55, 1.5)
+    fade = uniform(generator, 0, 0.5) * smooth_noise(lesions.shape, 14, generator)[0].clamp(0, 1)
+    return share[0, 0] * uneven.clamp(0.55, 1.5) * (1 - fade * _largeness(lesions))
+
+
+def _largeness(lesions):
+    """0 in lesions of up to 50 voxels, rising with the logarithm to 1 from 1000 on: (X, Y, Z)."""
+    numbered, count = ndimage.label(lesions.numpy(), np.ones((3, 3, 3)))
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1).clip(min=1)
+    large = (np.log(sizes / SMALL) / np.log(LARGE / SMALL)).clip(0, 1)
+    return torch.from_numpy(large.astype(np.float32)[numbered])
 
 
 def lesion_ratio(contrast: str, generator, cortex: float = 1.17) -> float:

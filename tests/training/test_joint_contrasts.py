@@ -79,6 +79,20 @@ def test_lesions_are_soft_at_the_edge_and_uneven_inside(lesions, seed):
     assert 0 < share[outer].mean() < share[lesions & ~core].mean() < share[core].mean()
 
 
+def test_large_lesions_fade_in_places_and_small_ones_do_not(monkeypatch):
+    large, small = (torch.zeros((40, 40, 40), dtype=torch.bool) for _ in range(2))
+    large[6:30, 8:30, 8:30] = True
+    small[34:37, 34:37, 34:37] = True
+    lesions = large | small
+    faded = soft_lesions(lesions, seeded(2, 0))
+    monkeypatch.setattr(joint_contrasts, "_largeness", lambda lesions: torch.zeros(lesions.shape))
+    plain = soft_lesions(lesions, seeded(2, 0))
+    assert torch.equal(faded[small], plain[small])
+    kept = (faded / plain)[large]
+    assert 0.5 <= kept.min() < 0.9
+    assert kept.max() == 1
+
+
 @pytest.mark.parametrize("name", CONTRASTS)
 def test_lesions_can_be_seen(name):
     ratios = [lesion_ratio(name, seeded(seed, 0)) for seed in range(200)]

@@ -14,6 +14,7 @@ from training.randomness import chance, randn, uniform, whole_number
 from training.sources import is_brain
 
 VENTRICLES = (4, 43, 5, 44, 14)
+LATERAL = (4, 43)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
 CORTEX, PUTAMEN = (3, 42), (12, 51)
 SMALL, LARGE = 50, 1000  # voxels of a lesion
@@ -83,11 +84,12 @@ def paint_all(names, labels, share, bright, generator) -> dict:
     """Images by contrast from a label map (long) without lesions, and the share of lesions.
 
     ``bright`` is that of uneven_white_matter. Bright rims of the ventricles, as in many healthy
-    people, and bright flow of CSF are painted but are no lesions.
+    people, a bright septum between them and bright flow of CSF are painted but are no lesions.
     """
     ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
     rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
     rim_strength = uniform(generator, 0, 0.5) if chance(generator, 0.6) else 0.0
+    septum = septum_pellucidum(labels) * uniform(generator, 0, 0.9)
     labels = with_claustrum(labels, generator)
     grey = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
     lobes = grey * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
@@ -101,11 +103,22 @@ def paint_all(names, labels, share, bright, generator) -> dict:
         image = image + white * UNEVEN[name] * bright
         if rim_strength and name != "T1w":
             image = image + rim_strength * rim * (lesion - image).clamp(min=0)
+        if name == "FLAIR":
+            image = image + septum * (lesion - image).clamp(min=0)
         if name == "FLAIR" and chance(generator, 0.3):
             flow = smooth_noise(labels.shape, 8, generator)[0].clamp(min=0)
             image = image + (ventricles | (labels == 24)) * flow * uniform(generator, 0, 0.5)
         images[name] = image + share * (lesion - image)
     return images
+
+
+def septum_pellucidum(labels):
+    """Where both lateral ventricles are within 2 mm: septum and fornix (X, Y, Z, bool).
+
+    Teachers call it white matter or ventricle; on FLAIR it is often as bright as a lesion.
+    """
+    left, right = (grow(labels == number, 2) for number in LATERAL)
+    return left & right & ~torch.isin(labels, torch.tensor(LATERAL, device=labels.device))
 
 
 def with_claustrum(labels, generator):

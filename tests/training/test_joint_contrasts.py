@@ -79,6 +79,21 @@ def test_lesions_are_soft_at_the_edge_and_uneven_inside(lesions, seed):
     assert 0 < share[outer].mean() < share[lesions & ~core].mean() < share[core].mean()
 
 
+def test_the_septum_between_the_ventricles_is_bright_on_flair_only(labels, monkeypatch):
+    labels[12:16, 12:20, 12:18], labels[18:22, 12:20, 12:18] = 4, 43
+    between = (slice(16, 18), slice(13, 19), slice(13, 17))
+    assert joint_contrasts.septum_pellucidum(labels)[between].all()
+    assert not joint_contrasts.septum_pellucidum(labels)[(labels == 4) | (labels == 43)].any()
+    monkeypatch.setattr(joint_contrasts, "chance", lambda *_: False)
+    gain = {name: [] for name in ("FLAIR", "T2w")}
+    for seed in range(12):
+        images = paint_all(tuple(gain), labels, torch.zeros(SHAPE), EVEN, seeded(seed, 0))
+        for name, image in images.items():
+            gain[name].append((image[between].mean() / image[26:30, 12:20, 12:18].mean()).item())
+    assert max(gain["FLAIR"]) > 1.2
+    assert max(gain["T2w"]) < 1.1
+
+
 def test_large_lesions_fade_in_places_and_small_ones_do_not(monkeypatch):
     large, small = (torch.zeros((40, 40, 40), dtype=torch.bool) for _ in range(2))
     large[6:30, 8:30, 8:30] = True

@@ -38,7 +38,7 @@ PREVALENCE = 0.5
 RIM = {True: 0.461, False: 0.302}
 RIM_DEPTH, OEDEMA = 0.45, 0.35  # of the lesion's own contrast
 #: How an enhancing lesion's mean differs, in SD between lesions: longer T1, more water.
-SHIFT = {"T1w": -0.5, "T2w": 0.4, "FLAIR": 0.3}
+SHIFT = {"T1w": -0.5, "T2w": 0.45, "FLAIR": 0.4}
 #: Voxels (1 mm) of the lesions that may enhance: smaller ones have no inside that could be seen.
 LEAST_ACTIVE = 30
 MOST_ACTIVE = 3

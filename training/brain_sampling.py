@@ -68,10 +68,12 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     points = random_view(source, source.brain_box_mm[0], CANVAS, VIEW, generator)
     labels = nearest_labels(source.labels, points, shape)
     drawn, unknown = (_mask(part, points) for part in (source.lesions, source.unknown))
-    healed = bool(source.filled) and chance(generator, HEALED)
+    healed = None
+    if source.filled and chance(generator, HEALED):
+        healed, drawn = grow(drawn, 1), None
     labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE_MATTER[0], labels)
     lesions = _new_lesions(labels, points, source, recipe, generator)
-    if drawn is not None and not healed and chance(generator, 0.75):
+    if drawn is not None and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
     share = soft_lesions(lesions, generator)
     bright = uneven_white_matter(labels, generator)
@@ -81,8 +83,8 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
             name: sample_volume(*positions(source.images[name], points, shape)).clamp(min=0)
             for name in kept
         }
-        if healed:
-            images = _heal(images, source, drawn, points)
+        if healed is not None:
+            images = _heal(images, source, healed, points)
         bright = bright * chance(generator, 0.3)  # real white matter is uneven by itself
         images = implant(images, share, bright, generator)
     else:
@@ -90,22 +92,21 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     classes = class_table()[labels]
     if unknown is not None:
         classes[unknown] = IGNORED
-    if healed:
-        classes[grow(drawn, 1)] = IGNORED
+    if healed is not None:
+        classes[healed] = IGNORED
     classes[lesions] = IGNORED  # too faint at its edge, or too small, for anybody to see
     classes[lesions & (share > VISIBLE)] = LESION
-    if drawn is not None and not healed:
+    if drawn is not None:
         classes[drawn] = LESION
     mask = strip(labels, generator)
     return _scan_all(images, mask, generator, real=source.is_real), classes
 
 
-def _heal(images: dict, source: Source, drawn, points) -> dict:
-    """Images by contrast without the drawn lesions and the voxels that touch them."""
-    near = grow(drawn, 1)
+def _heal(images: dict, source: Source, healed, points) -> dict:
+    """Images by contrast, filled where the mask ``healed`` (X, Y, Z, bool) says."""
     return {
         name: torch.where(
-            near, sample_volume(*positions(source.filled[name], points, CANVAS.shape)), image
+            healed, sample_volume(*positions(source.filled[name], points, CANVAS.shape)), image
         )
         for name, image in images.items()
     }

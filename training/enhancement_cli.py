@@ -170,8 +170,6 @@ def _parts(options) -> dict[str, list[str]]:
 
 
 def _implanted(options, settings) -> list:
-    import numpy as np
-
     from networks.brain_classes import CONTRASTS
     from training.enhancement_cohort import kept_on_disk
     from training.enhancement_implants import implanted_scans
@@ -183,9 +181,7 @@ def _implanted(options, settings) -> list:
     labels = LabelFiles(options.labels, options.segmentation, options.transforms)
     scans = []
     for number, (part, subjects) in enumerate(_parts(options).items()):
-        heads = find_heads(
-            options.data, labels, subjects, options.lesions, np.random.default_rng(options.seed)
-        )
+        heads = find_heads(options.data, labels, subjects, options.lesions)
         heads = [head for head in heads if set(head.images) >= set(CONTRASTS)]
         if not heads:
             raise ValueError(f"no head of {', '.join(subjects)} has {', '.join(CONTRASTS)}")

@@ -42,14 +42,14 @@ def label_groups() -> list[list[int]]:
 
 
 def find_heads(
-    bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | None, generator
+    bids_dir: Path, labels: LabelFiles, subjects, lesions: Path | None, generator=None
 ) -> list[Source]:
     """Every session of ``subjects`` with a FLAIR and structure labels, with all its contrasts.
 
     World mm are those of the FLAIR. ``lesions`` is a derivatives folder with drawn masks of all
     lesions on the FLAIR's grid, ``*_label-lesion_desc-consensus_mask`` or ``*_label-L_*mask``;
-    heads without one get ``unknown`` instead, the voxels that may be lesions. ``generator``
-    (numpy) makes the texture of lesions that are filled.
+    heads without one get ``unknown`` instead, the voxels that may be lesions. With a
+    ``generator`` (numpy), which makes their texture, drawn lesions are filled, too.
     """
     found = []
     for files in find_real_files(bids_dir, labels, subjects, "FLAIR"):
@@ -67,7 +67,8 @@ def find_heads(
             source.unknown = _suspicious(source, files)
         else:
             source.lesions = _volume(drawn, np.eye(4), mask=True)
-            source.filled = _filled(source, generator)
+            if generator is not None:
+                source.filled = _filled(source, generator)
         found.append(source)
     return found
 

@@ -143,7 +143,7 @@ def test_the_command_trains_on_some_heads_and_tests_on_others(heads, tmp_path, m
     known = {"a": first, "b": second, "c": replace(second, name="sub-c_FLAIR")}
     without_t2w = replace(first, images={"FLAIR": first.images["FLAIR"]})
 
-    def find(_data, _labels, subjects, _lesions, _generator):
+    def find(_data, _labels, subjects, _lesions):
         return [known[subject] for subject in subjects] + [without_t2w]
 
     monkeypatch.setattr("networks.enhancement.INPUT", CARD["input"])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from networks.device import fast_autocast
 from networks.weights import save
 from training.pictures import save_picture, volume_layers
 
@@ -167,7 +168,7 @@ class Trainer:
     def _update(self, image, target) -> float:
         device = self.settings.device
         image = image.to(device, memory_format=LAYOUTS[image.ndim])
-        with torch.autocast(device.split(":")[0], torch.bfloat16):
+        with fast_autocast(device):
             prediction = self.network(image)
         loss = self.task.loss(prediction.float(), target.to(device))
         self.optimiser.zero_grad()
@@ -184,7 +185,7 @@ class Trainer:
 
     def _report(self, loss: float) -> None:
         network = self.averaged.module.eval()
-        with torch.no_grad(), torch.autocast(self.settings.device.split(":")[0], torch.bfloat16):
+        with torch.no_grad(), fast_autocast(self.settings.device):
             score = self.task.validate(network)
             if self.task.pictured:
                 picture = self.output / "progress.png"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from measures.filling import fill_lesions
 from networks.brain_classes import CLASSES, CONTRASTS, LESION
@@ -22,8 +23,12 @@ from training.sources import (
 )
 
 CSF, WHITE, CORTEX = 24, 2, 3
-# Voxels of white matter so many robust SDs above its median on FLAIR may be lesions nobody drew.
+# Voxels of white matter so many robust SDs above its median on FLAIR may be lesions nobody drew,
+# where the brightest of a component is as bright as a lesion's core.
 SUSPICIOUS = 2.5
+VERY_BRIGHT = 4.0
+LEAST_VOXELS = 3
+FLUID = (4, 14, 31)  # ventricles and choroid plexus, as label_groups leaves them
 # But 50 to 90 % of those lie where a teacher's cortex is a voxel or two too thin.
 CORTEX_VOXELS = 2
 
@@ -122,7 +127,13 @@ def _on_labels(volume: Volume, labels: Volume) -> np.ndarray:
 
 
 def _suspicious(source: Source, files: RealFiles) -> Volume:
-    """White matter that is bright on FLAIR, but for what borders on cortex; grid of the labels."""
+    """What may be a lesion that nobody drew, on the grid of the labels.
+
+    Bright white matter, but for what borders on cortex, and whatever the teacher calls ventricle or
+    plexus although FLAIR is brighter there than white matter: so do teachers that know no lesions
+    call the cores of bright ones. Of these, components with a very bright voxel count, and their
+    rim; fainter ones are in the kit's heads uneven white matter, which is to be learnt as such.
+    """
     import torch
 
     labels = source.labels
@@ -131,7 +142,13 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
     if not white.any():
         raise ValueError(f"{files.labels} shows no cerebral white matter")
     median = np.median(flair[white])
-    spread = 1.4826 * np.median(np.abs(flair[white] - median))
-    bright = white & (flair > median + SUSPICIOUS * spread)
-    bright &= ~grow(torch.from_numpy(labels.data == CORTEX), CORTEX_VOXELS).numpy()
-    return Volume(bright.astype(np.float32), labels.world_to_voxel)
+    brightness = (flair - median) / (1.4826 * np.median(np.abs(flair[white] - median)))
+    near_cortex = grow(torch.from_numpy(labels.data == CORTEX), CORTEX_VOXELS).numpy()
+    bright = white & (brightness > SUSPICIOUS) & ~near_cortex
+    bright |= np.isin(labels.data, FLUID) & (brightness > 0)
+    parts, count = ndimage.label(bright, np.ones((3, 3, 3)))
+    kept = np.bincount(parts.ravel(), minlength=count + 1) >= LEAST_VOXELS
+    kept[1:] &= ndimage.maximum(brightness, parts, np.arange(1, count + 1)) > VERY_BRIGHT
+    kept[0] = False
+    kept = torch.from_numpy(kept[parts])
+    return Volume(grow(kept, 1).numpy().astype(np.float32), labels.world_to_voxel)

@@ -140,9 +140,8 @@ def test_bright_white_matter_is_unknown_where_nobody_drew(dataset, head_labels):
     (head,) = find(dataset, lesions=False)
     assert head.lesions is None
     assert value_at(head.unknown, SPOT_MM) == 1
-    white = np.isin(head.labels.data, (2, 41))
-    assert not head.unknown.data[~white].any()
-    assert head.unknown.data[white].mean() < 0.05  # the spot and the tail of the noise
+    # The spot and its rim; of the tail of the noise no more than touches it.
+    assert (4 + 2) ** 3 <= head.unknown.data.sum() < (4 + 3) ** 3
 
 
 def test_white_matter_that_borders_on_cortex_is_known(dataset, head_labels):
@@ -159,6 +158,27 @@ def test_white_matter_that_borders_on_cortex_is_known(dataset, head_labels):
     assert value_at(head.unknown, SPOT_MM) == 1
     near = ndimage.binary_dilation(head.labels.data == 3, np.ones((3, 3, 3)), iterations=2)
     assert not head.unknown.data[near].any()
+
+
+def test_a_bright_core_that_the_teacher_calls_ventricle_is_unknown(dataset, head_labels):
+    """As SAMSEG without its lesion mode does; learnt so, bright lesions would be ventricles."""
+    path = next((dataset / "labels").rglob("*.nii.gz"))
+    image = nib.load(path)
+    labels = np.array(image.dataobj)
+    labels[BRIGHT] = 4
+    nib.Nifti1Image(labels, image.affine).to_filename(path)
+    (head,) = find(dataset, lesions=False)
+    assert value_at(head.unknown, SPOT_MM) == 1
+
+
+def test_white_matter_a_little_bright_is_known(dataset, head_labels):
+    path = next((dataset / "bids").rglob("*_FLAIR.nii.gz"))
+    image = nib.load(path)
+    data = np.array(image.dataobj)
+    data[BRIGHT] = 110  # noise has an SD of 3
+    nib.Nifti1Image(data, image.affine).to_filename(path)
+    (head,) = find(dataset, lesions=False)
+    assert not head.unknown.data.any()
 
 
 def test_other_subjects_are_left_out(dataset):

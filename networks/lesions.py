@@ -79,12 +79,27 @@ def segment_lesions(contrasts: list[Contrast], mask, network, card, device="cpu"
     with torch.inference_mode():
         logits = run(volume.to(device), brain, network, card).cpu()
         classes = card["architecture"]["classes"]
-        likelihood = logits[:classes].softmax(0).numpy()
+        likelihood = calibrated(logits[:classes].softmax(0), card.get("calibration")).numpy()
         flip = logits[classes].sigmoid().numpy() if len(logits) > classes else None
     inside = brain.numpy()
     likelihood *= inside
     likelihood[0] += ~inside
     return LesionMap(likelihood, None if flip is None else flip * inside, affine, clipped)
+
+
+def calibrated(likelihood, calibration: dict | None):
+    """Likelihoods (K, ...) with the log-odds of lesion times ``slope`` plus ``offset``.
+
+    The other classes keep their shares of the rest. ``calibration`` is a model card's entry: it
+    takes off what training weighed lesions up by, and what held-out heads showed to be too sure.
+    """
+    if calibration is None:
+        return likelihood
+    lesion = likelihood[LESION].clamp(1e-7, 1 - 1e-7)
+    found = (calibration["slope"] * lesion.logit() + calibration["offset"]).sigmoid()
+    changed = likelihood * ((1 - found) / (1 - lesion))
+    changed[LESION] = found
+    return changed
 
 
 def _canvas(mask, affine):

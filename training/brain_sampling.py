@@ -30,7 +30,9 @@ from training.sources import Source
 
 VIEW = View(jitter_mm=(6.0, 6.0, 6.0), warp_mm=2.5, rotation_deg=14.0, scaling=0.10)
 IGNORED = 255
-CUTS = 2
+# Every brain is cut so many times, and the samples are taken from so many brains in turn: drawing
+# one costs a CPU several times what learning from a cut of it does.
+CUTS, POOL = 8, 4
 # Share of the samples of a head with drawn lesions in which they are filled: a network that knows
 # full heads only finds far too much in those with little.
 HEALED = 0.5
@@ -151,26 +153,30 @@ def _scan_all(images: dict, mask, generator, *, real: bool):
 class BrainSampler(Sampler):
     """Endless, indexable supply of a lesion network's samples; ``recipe`` is a BrainRecipe.
 
-    ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain. Every brain
-    is cut ``CUTS`` times in a row, as drawing one costs a CPU about as much as learning from it.
+    ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain. A new brain
+    comes every ``CUTS`` samples; each is cut from one of the last ``POOL``, so that neighbouring
+    samples differ.
     """
 
     cut: Callable = None
+    spread = CUTS
 
     def __post_init__(self):
         super().__post_init__()
         drawn = [source for source in self.real if source.lesions is not None]
         self.real = self.real + drawn * (DRAWN_WEIGHT - 1)
-        self._number, self._brain = None, None
+        self._brains = {}
 
     def __getitem__(self, index):
         place = self.start + index
-        number = place // CUTS
-        if number != self._number:
+        newest = place // CUTS
+        number = max(0, newest - place % POOL)
+        if number not in self._brains:
             generator = randomness.seeded(self.seed, number, self.device)
-            self._brain = draw_brain(self.choose(generator), self.recipe, generator)
-            self._number = number
-        return self.cut(*self._brain, randomness.seeded(self.seed + 1, place, self.device))
+            self._brains[number] = draw_brain(self.choose(generator), self.recipe, generator)
+        brain = self._brains[number]
+        self._brains = {n: b for n, b in self._brains.items() if n > newest - POOL}
+        return self.cut(*brain, randomness.seeded(self.seed + 1, place, self.device))
 
 
 def cut_stacks(contrasts, classes, generator, count: int = 8):
@@ -195,12 +201,11 @@ def cut_stacks(contrasts, classes, generator, count: int = 8):
 
 
 def cut_patch(contrasts, classes, generator, size: int = 128):
-    """A cube (3, size, size, size) and its classes; mostly about a voxel of lesion."""
-    lesions = (classes == LESION).nonzero()
-    if len(lesions) and chance(generator, 0.67):
-        middle = lesions[whole_number(generator, 0, len(lesions))].tolist()
-    else:
-        middle = [n // 2 for n in classes.shape]
+    """A cube (3, size, size, size) and its classes: half about a voxel of lesion, half of brain."""
+    chosen = (classes == LESION).nonzero()
+    if not len(chosen) or not chance(generator, 0.5):
+        chosen = ((classes > 0) & (classes != IGNORED)).nonzero()
+    middle = chosen[whole_number(generator, 0, len(chosen))].tolist()
     start = []
     for place, n in zip(middle, classes.shape, strict=True):
         jittered = place - size // 2 + whole_number(generator, -24, 25)

@@ -113,10 +113,13 @@ def build_task(options):
     network = build(architecture)
     if options.start_from:
         fill(network, options.start_from)
-    pairs = [tuple(part.to(options.device) for part in exam[i]) for i in range(len(exam))]
+    pairs = [
+        tuple(part.to(options.device) for part in exam[i * exam.spread]) for i in range(len(exam))
+    ]
     described = {
         "task": {"architecture": architecture, "input": plan.input},
         "sources": [source.name for source in sources],
+        **plan.card,
     }
     task = Task(
         options.network, network, samples, plan.loss, plan.validate(pairs), pairs[:2],

@@ -65,7 +65,7 @@ class Plan:
     label_files, subjects)`` reads real images; ``crop_mm`` is the half-width label maps are cut to;
     ``validate(samples)`` makes a measure; ``layers`` see pictures.save_picture; ``join`` is the
     collate function of its batches, None for the usual one; ``own_sources`` are those that no label
-    map or image of the command line stands for.
+    map or image of the command line stands for; ``card`` what else its model card says.
     """
 
     sampler: Callable
@@ -78,6 +78,7 @@ class Plan:
     crop_mm: float | None = None
     join: Callable | None = None
     own_sources: list = field(default_factory=list)
+    card: dict = field(default_factory=dict)
 
 
 def _one_contrast(suffix, crop_mm, voxel_mm, label_groups=None):
@@ -138,6 +139,7 @@ def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
     return Plan(
         sampler, settings["architecture"], settings["input"], loss,
         lesion_networks.validation_score, read, layers=lesion_networks.middle_layers, join=join,
+        card={"calibration": lesion_networks.CALIBRATION},
     )  # fmt: skip
 
 

@@ -52,6 +52,8 @@ class Sampler(torch.utils.data.Dataset):
     real_fraction: float = 0.45
     start: int = 0
     device: str = "cpu"
+    #: So many samples apart, two have nothing in common.
+    spread = 1
 
     def __post_init__(self):
         self.real = [s for s in self.sources if s.is_real]

@@ -10,7 +10,7 @@ import torch
 from networks import deepscan, lesions
 from networks.brain_classes import CLASSES
 from networks.geometry import InputGrid
-from networks.lesions import Contrast, segment_lesions
+from networks.lesions import Contrast, calibrated, segment_lesions
 
 SHAPE = (16, 20, 16)
 BRAIN = (slice(3, 13), slice(2, 18), slice(2, 14))  # 10 slices are no whole number of batches
@@ -216,3 +216,24 @@ def test_contrasts_that_will_not_do_are_refused(brain, names):
 def test_an_empty_mask_is_refused(brain):
     with pytest.raises(ValueError, match="mask is empty"):
         segment_lesions([contrast("FLAIR", noise(brain))], ~brain & brain, Echo(), DEEPSCAN)
+
+
+def test_calibration_moves_the_odds_of_lesion_and_leaves_the_others_their_shares():
+    likelihood = torch.tensor([[0.2, 0.5], [0.5, 0.0], [0.3, 0.5]])
+    found = calibrated(likelihood, {"slope": 1.0, "offset": -np.log(4.0)})
+    assert found[:, 0].tolist() == pytest.approx([0.32, 0.2, 0.48])
+    assert found[:, 1].tolist() == pytest.approx([0.5, 0.0, 0.5], abs=1e-6)
+    assert calibrated(likelihood, None) is likelihood
+
+
+def test_the_card_s_calibration_is_applied():
+    brain = np.zeros(SHAPE, bool)
+    brain[BRAIN] = True
+    image = Contrast("FLAIR", brain.astype(np.float32), np.eye(4), np.eye(4))
+    plain = segment_lesions([image], brain, Echo(), UNET)
+    card = UNET | {"calibration": {"slope": 2.0, "offset": 1.0}}
+    found = segment_lesions([image], brain, Echo(), card)
+    before, after = (seen.likelihood[1][brain] for seen in (plain, found))
+    odds = np.log(before / (1 - before))
+    assert np.allclose(after, 1 / (1 + np.exp(-2 * odds - 1)), atol=1e-5)
+    assert np.allclose(found.likelihood.sum(0), 1, atol=1e-5)

@@ -9,7 +9,9 @@ import torch
 from networks.brain_classes import CLASSES, LESION
 from training import brain_sampling
 from training.brain_sampling import (
+    CUTS,
     IGNORED,
+    POOL,
     PRESENT,
     BrainRecipe,
     BrainSampler,
@@ -284,28 +286,48 @@ def sampler(sources, cut=whole_brain, **settings):
 
 
 def test_a_sample_depends_on_its_index_only(map_source):
-    whole, resumed = sampler([map_source]), sampler([map_source], start=3)
+    whole, resumed = sampler([map_source]), sampler([map_source], start=3 * CUTS)
     assert len(whole) == 6
-    for n in (0, 1, 2):
-        for one, same in zip(whole[3 + n], resumed[n], strict=True):
+    for n in (0, 1, CUTS):
+        for one, same in zip(whole[3 * CUTS + n], resumed[n], strict=True):
             assert torch.equal(one, same)
-    assert not torch.equal(whole[3][0], whole[4][0])
+    assert not torch.equal(whole[3 * CUTS][0], whole[4 * CUTS][0])
 
 
-def test_a_brain_is_cut_twice_each_time_elsewhere(map_source):
-    def chosen(contrasts, _classes, generator):
-        return contrasts, whole_number(generator, 0, 10**6)
+def test_a_few_brains_are_cut_in_turn_each_time_elsewhere(map_source, monkeypatch):
+    drawn = []
 
-    found = sampler([map_source], cut=chosen)
-    assert torch.equal(found[0][0], found[1][0])
-    assert found[0][1] != found[1][1]
+    def draw(*_):
+        drawn.append(len(drawn))
+        return drawn[-1], None
+
+    def chosen(brain, _classes, generator):
+        return brain, whole_number(generator, 0, 10**6)
+
+    monkeypatch.setattr(brain_sampling, "draw_brain", draw)
+    samples = sampler([map_source], cut=chosen)
+    found = [samples[n] for n in range(20 * CUTS)]
+    assert len(drawn) == 20  # each is drawn once
+    brains = [brain for brain, _ in found]
+    assert brains[:CUTS] == [0] * CUTS
+    assert set(brains[8 * CUTS : 9 * CUTS]) == set(range(9 - POOL, 9))
+    assert all(brains.count(n) == CUTS for n in range(4, 17))
+    assert len({place for _, place in found}) > 19 * CUTS
+
+
+def test_samples_a_spread_apart_are_of_different_brains(map_source, monkeypatch):
+    monkeypatch.setattr(
+        brain_sampling, "draw_brain", lambda *given: (whole_number(given[2], 0, 10**6), None)
+    )
+    samples = sampler([map_source])
+    assert len({samples[n * samples.spread][0] for n in range(6)}) == 6
 
 
 @pytest.mark.parametrize(("fraction", "wanted"), [(0.0, {True}), (1.0, {False}), (0.5, {0, 1})])
 def test_the_share_of_real_heads(map_source, real_source, fraction, wanted, monkeypatch):
     monkeypatch.setattr(brain_sampling, "draw_brain", lambda source, *_: (source, None))
     both = sampler([map_source, real_source], real_fraction=fraction)
-    assert {both[n][0] is map_source for n in range(6)} == wanted
+    assert {both[n * CUTS][0] is map_source for n in range(12)} == wanted
     alone = sampler([map_source], real_fraction=1.0)
     assert alone[0][0] is map_source
     alone = sampler([real_source], real_fraction=0.0)
@@ -350,11 +372,14 @@ def test_a_patch_lies_within_the_canvas(brain):
         assert torch.equal(patch[T2W].long(), target)
 
 
-def test_patches_are_mostly_about_a_lesion():
-    classes = torch.zeros((120,) * 3, dtype=torch.long)
+def test_half_of_the_patches_are_about_a_lesion_the_others_anywhere_in_the_brain():
+    classes = torch.zeros((200,) * 3, dtype=torch.long)
     classes[20:23, 20:23, 20:23] = LESION
-    found = [cut_patch(classes[None], classes, seeded(2, n), 64)[1].any() for n in range(40)]
-    assert 0.6 < np.mean(found) < 1  # by chance in less than one of ten
+    classes[100:180, 100:180, 100:180] = 3
+    patches = [cut_patch(classes[None], classes, seeded(2, n), 32)[1] for n in range(200)]
+    assert np.mean([(p == LESION).any() for p in patches]) < 0.6
+    assert 0.3 < np.mean([(p == LESION).any() or not p.any() for p in patches]) < 0.6
+    assert np.mean([bool(p.any()) for p in patches]) > 0.6
 
 
 def test_brains_join_to_one_batch(brain):

@@ -7,7 +7,9 @@ import torch
 from networks.brain_classes import CLASSES, LESION, NUMBERS
 from training.brain_sampling import IGNORED
 from training.lesion_networks import (
+    CALIBRATION,
     LABEL_FLIP_WEIGHT,
+    LESION_WEIGHT,
     dice_and_cross_entropy,
     found_classes,
     label_flip_loss,
@@ -40,6 +42,16 @@ def confident(target):
 def flipped(label, doubt):
     """DeepSCAN's logits: a label, and one doubt for all."""
     return torch.stack([label, torch.full_like(label, doubt)], 1)
+
+
+def crossed(logits, target):
+    """Cross-entropy with lesion weighted, over the voxels that are not IGNORED."""
+    weights = torch.ones(K)
+    weights[LESION] = LESION_WEIGHT
+    summed = torch.nn.functional.cross_entropy(
+        logits, target, weights, ignore_index=IGNORED, reduction="sum"
+    )
+    return summed / (target != IGNORED).sum()
 
 
 def make_loss(name):
@@ -104,7 +116,7 @@ def test_doubt_pays_where_the_label_is_wrong_and_takes_its_weight_away():
         doubt = torch.where(doubted, 6.0, -6.0)
         value = label_flip_loss(torch.stack([logits, doubt], 1), target)
         losses[name] = value.item()
-        (value - torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORED)).backward()
+        (value - crossed(logits, target)).backward()
         steps[name] = logits.grad.abs().sum().item()
     assert losses["some"] < losses["none"] < losses["all"]
     assert steps["some"] < 0.5 * steps["none"]
@@ -124,37 +136,44 @@ def test_the_flip_learns_from_errors_only():
     assert torch.allclose(logits.grad[:, 1], wanted, atol=1e-6)
 
 
-def test_dice_and_cross_entropy_are_those_of_monai():
-    from monai.losses import DiceCELoss
+def test_dice_is_monai_s_and_cross_entropy_torch_s():
+    from monai.losses import DiceLoss
 
-    monai = DiceCELoss(
+    monai = DiceLoss(
         softmax=True, to_onehot_y=True, include_background=False, batch=True, smooth_nr=1.0,
-        smooth_dr=1.0,
+        smooth_dr=1.0, reduction="none",
     )  # fmt: skip
     logits, target = random(2, K, 6, 5, 4), truth(2, 6, 5, 4) % K
+    structures = monai(logits, target[:, None]).flatten()[LESION:].mean()  # without background
     ours = dice_and_cross_entropy(logits, target).item()
-    assert ours == pytest.approx(monai(logits, target[:, None]).item(), rel=1e-5)
+    assert ours == pytest.approx((structures + crossed(logits, target)).item(), rel=1e-5)
 
 
-def test_a_rare_lesion_is_no_more_probable_to_deepscan_than_it_is():
-    """Its loss is lowest at the share of lesions among voxels that look alike, here one of five."""
+@pytest.mark.parametrize("loss", ["flip", "dice"])
+def test_a_rare_lesion_is_no_more_probable_than_it_is_once_calibrated(loss):
+    """Both losses are lowest at the share of lesions among voxels that look alike, here a fifth."""
     target = torch.full((1, 10, 10), NUMBERS["cerebral_white_matter"])
     target[:, :2] = LESION
     odds = torch.linspace(-4, 4, 81)
 
-    def loss(odd):
+    def value(odd):
         label = torch.full((1, K, 10, 10), -20.0)
         label[:, LESION], label[:, NUMBERS["cerebral_white_matter"]] = odd, 0.0
-        return label_flip_loss(flipped(label, -9.0), target).item()
+        if loss == "flip":
+            return label_flip_loss(flipped(label, -9.0), target).item()
+        return dice_and_cross_entropy(label, target).item()
 
-    best = odds[int(np.argmin([loss(odd) for odd in odds]))].sigmoid()
-    assert best == pytest.approx(0.2, abs=0.05)
+    best = odds[int(np.argmin([value(odd) for odd in odds]))]
+    assert (best + CALIBRATION["offset"]).sigmoid() == pytest.approx(0.2, abs=0.05)
 
 
 def test_deep_supervision_counts_half():
-    target = truth(2, 6, 5, 4)
-    outputs = [random(2, K, 6, 5, 4, seed=n) for n in range(3)]
-    one, two, three = (dice_and_cross_entropy(o, target).item() for o in outputs)
+    target = truth(2, 12, 8, 8)
+    outputs = [random(2, K, 12, 8, 8, seed=n) for n in range(3)]
+    one, two, three = (
+        dice_and_cross_entropy(o[..., ::n, ::n, ::n], target[:, ::n, ::n, ::n]).item()
+        for o, n in zip(outputs, (1, 2, 4), strict=True)
+    )
     found = supervised_loss(torch.stack(outputs, 1), target).item()
     assert found == pytest.approx((one + two / 2 + three / 4) / 1.75, rel=1e-5)
     assert supervised_loss(outputs[0], target).item() == pytest.approx(one, rel=1e-6)

@@ -155,10 +155,13 @@ class BrainSampler(Sampler):
 
     ``cut(contrasts, classes, generator)`` makes a network's input of a drawn brain. A new brain
     comes every ``CUTS`` samples; each is cut from one of the last ``POOL``, so that neighbouring
-    samples differ.
+    samples differ. ``lanes`` processes that take batches of ``batch`` samples in turn, as a
+    DataLoader's workers do, have brains of their own, so that none is drawn twice.
     """
 
     cut: Callable = None
+    lanes: int = 1
+    batch: int = 1
     spread = CUTS
 
     def __post_init__(self):
@@ -169,13 +172,17 @@ class BrainSampler(Sampler):
 
     def __getitem__(self, index):
         place = self.start + index
-        newest = place // CUTS
-        number = max(0, newest - place % POOL)
+        turn, within = divmod(place, self.batch)
+        turn, lane = divmod(turn, self.lanes)
+        own = turn * self.batch + within  # its number among the samples of its lane
+        newest = own // CUTS
+        number = max(0, newest - own % POOL) * self.lanes + lane
         if number not in self._brains:
             generator = randomness.seeded(self.seed, number, self.device)
             self._brains[number] = draw_brain(self.choose(generator), self.recipe, generator)
         brain = self._brains[number]
-        self._brains = {n: b for n, b in self._brains.items() if n > newest - POOL}
+        oldest = (newest - POOL + 1) * self.lanes
+        self._brains = {n: b for n, b in self._brains.items() if n >= oldest}
         return self.cut(*brain, randomness.seeded(self.seed + 1, place, self.device))
 
 

@@ -76,6 +76,17 @@ def gather_sources(options, plan, subjects, head_labels) -> list:
     return found
 
 
+def _chosen_architecture(options, default: dict) -> dict:
+    """Entries of the architecture that the command line changes; exits for one it has not."""
+    asked = {"residual_units": options.residual_units, "dropout": options.dropout}
+    asked["filters" if "filters" in default else "channels"] = options.channels
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    kind = default.get("kind", "unet")
+    if (kind == "deepscan" and chosen) or (kind == "dynunet" and chosen.keys() - {"filters"}):
+        raise SystemExit(f"msmorph-train: {options.network} has no option {' or '.join(chosen)}")
+    return chosen
+
+
 def build_task(options):
     """The Task of the network named on the command line, and what its model card says of it."""
     from networks.architectures import build
@@ -86,15 +97,7 @@ def build_task(options):
     plan = NETWORKS[options.network](
         Request(options.patch, options.lesion_masks, options.pam50, options.contrast)
     )
-    architecture = plan.architecture | {
-        name: value
-        for name, value in (
-            ("channels", options.channels),
-            ("residual_units", options.residual_units),
-            ("dropout", options.dropout),
-        )
-        if value is not None
-    }
+    architecture = plan.architecture | _chosen_architecture(options, plan.architecture)
     sources = plan.own_sources + gather_sources(
         options, plan, options.participant_label, options.head_labels
     )
@@ -104,11 +107,14 @@ def build_task(options):
     held_out = gather_sources(options, plan, options.validation_label, []) or sources
     exam = plan.sampler(held_out, options.seed + 1_000_003, 8)
 
+    made = {"device": options.device}
+    if plan.on_cpu:
+        made = {"lanes": max(options.workers, 1), "batch": options.batch}
+
     def samples(start, length):
         return plan.sampler(
-            sources, options.seed, length, real_fraction=options.real_fraction, start=start,
-            device=options.device,
-        )  # fmt: skip
+            sources, options.seed, length, real_fraction=options.real_fraction, start=start, **made
+        )
 
     network = build(architecture)
     if options.start_from:
@@ -123,7 +129,7 @@ def build_task(options):
     }
     task = Task(
         options.network, network, samples, plan.loss, plan.validate(pairs), pairs[:2],
-        layers=plan.layers, join=plan.join,
+        layers=plan.layers, join=plan.join, on_cpu=plan.on_cpu,
     )  # fmt: skip
     return task, described
 
@@ -150,14 +156,14 @@ def main(argv=None) -> int:
     keep_freed_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    task, described = build_task(options)
     settings = Settings(
         steps=options.steps, minutes=options.minutes, batch=options.batch,
         learning_rate=options.learning_rate, schedule=options.schedule,
-        # On a GPU the samples are made there too, which processes forked from this one cannot do.
-        workers=options.workers if options.device == "cpu" else 0,
+        # Most samples are made on the GPU too, which processes forked from this one cannot do.
+        workers=options.workers if options.device == "cpu" or task.on_cpu else 0,
         device=options.device, validate_every=options.validate_every,
     )  # fmt: skip
-    task, described = build_task(options)
     trainer = Trainer(task, settings, options.output)
     if options.resume:
         trainer.resume()

@@ -29,7 +29,7 @@ class Task:
     ``loss(prediction, target)`` a scalar tensor; ``validate(network)`` a score, higher is
     better, with the network in evaluation mode and gradients off. ``pictured`` are the pairs
     (image, target) shown in ``progress.png`` at every validation, by ``layers``. ``join`` is the
-    loader's collate function.
+    loader's collate function; ``on_cpu`` says that samples are made on the CPU on any device.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Task:
     pictured: list = field(default_factory=list)
     layers: Callable = volume_layers
     join: Callable | None = None
+    on_cpu: bool = False
 
 
 @dataclass

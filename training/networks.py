@@ -65,7 +65,8 @@ class Plan:
     label_files, subjects)`` reads real images; ``crop_mm`` is the half-width label maps are cut to;
     ``validate(samples)`` makes a measure; ``layers`` see pictures.save_picture; ``join`` is the
     collate function of its batches, None for the usual one; ``own_sources`` are those that no label
-    map or image of the command line stands for; ``card`` what else its model card says.
+    map or image of the command line stands for; ``card`` what else its model card says;
+    ``on_cpu`` whether workers make its samples on the CPU, whatever the network runs on.
     """
 
     sampler: Callable
@@ -79,6 +80,7 @@ class Plan:
     join: Callable | None = None
     own_sources: list = field(default_factory=list)
     card: dict = field(default_factory=dict)
+    on_cpu: bool = False
 
 
 def _one_contrast(suffix, crop_mm, voxel_mm, label_groups=None):
@@ -125,12 +127,8 @@ def _opfer(request: Request) -> Plan:
 def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
     recipe = brain_sampling.BrainRecipe(request.people(), request.shapes())
 
-    def sampler(found, seed, length, real_fraction=0.4, start=0, device="cpu"):
-        if device != "cpu":
-            raise ValueError("samples of the lesion networks are made on the CPU; use --workers")
-        return brain_sampling.BrainSampler(
-            found, recipe, seed, length, real_fraction, start, cut=cut
-        )
+    def sampler(found, seed, length, **settings):
+        return brain_sampling.BrainSampler(found, recipe, seed, length, cut=cut, **settings)
 
     def read(options, labels, subjects):
         generator = np.random.default_rng(options.seed)
@@ -139,7 +137,7 @@ def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
     return Plan(
         sampler, settings["architecture"], settings["input"], loss,
         lesion_networks.validation_score, read, layers=lesion_networks.middle_layers, join=join,
-        card={"calibration": lesion_networks.CALIBRATION},
+        card={"calibration": lesion_networks.CALIBRATION}, on_cpu=True,
     )  # fmt: skip
 
 

@@ -315,6 +315,21 @@ def test_a_few_brains_are_cut_in_turn_each_time_elsewhere(map_source, monkeypatc
     assert len({place for _, place in found}) > 19 * CUTS
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_workers_draw_no_brain_twice(map_source, monkeypatch, batch):
+    """Batches go to the workers in turn, as a DataLoader gives them."""
+    seeds = []
+    monkeypatch.setattr(brain_sampling, "draw_brain", lambda *given: (given[2].initial_seed(), 0))
+    lanes = 3
+    workers = [sampler([map_source], lanes=lanes, batch=batch) for _ in range(lanes)]
+    for place in range(lanes * CUTS * 8):
+        seeds.append(workers[place // batch % lanes][place][0])
+    assert len(set(seeds)) == lanes * 8
+    assert np.median([seeds.count(seed) for seed in set(seeds)]) == CUTS
+    single = sampler([map_source], lanes=lanes, batch=batch)
+    assert [single[place][0] for place in range(len(seeds))] == seeds
+
+
 def test_samples_a_spread_apart_are_of_different_brains(map_source, monkeypatch):
     monkeypatch.setattr(
         brain_sampling, "draw_brain", lambda *given: (whole_number(given[2], 0, 10**6), None)

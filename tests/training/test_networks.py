@@ -35,10 +35,29 @@ def test_a_network_of_one_size_has_no_patches(name):
         NETWORKS[name](Request(patch=64))
 
 
-@pytest.mark.parametrize("name", ["deepscan", "lesion-unet"])
-def test_samples_of_lesion_networks_are_not_made_on_a_gpu(name):
-    with pytest.raises(ValueError, match="--workers"):
-        NETWORKS[name](Request()).sampler([], 1, 2, device="cuda")
+def test_samples_of_the_lesion_networks_alone_are_made_on_the_cpu():
+    plans = {name: NETWORKS[name](Request()) for name in NETWORKS if not name.startswith("cord")}
+    assert {name for name, plan in plans.items() if plan.on_cpu} == {"deepscan", "lesion-unet"}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("deepscan", "--channels", "8", "8", "8", "8", "8"), "deepscan has no option channels"),
+        (("lesion-unet", "--residual-units", "1"), "lesion-unet has no option residual_units"),
+    ],
+)
+def test_a_width_that_a_network_has_not_is_refused(words, complaint, tmp_path):
+    with pytest.raises(SystemExit, match=complaint):
+        cli.main([*words, "--output", str(tmp_path)])
+
+
+def test_channels_are_the_filters_of_the_lesion_unet():
+    options = cli.build_parser().parse_args(
+        ["lesion-unet", "--output", "x", "--channels", "2", "4", "4", "4", "4"]
+    )
+    chosen = cli._chosen_architecture(options, lesion_networks.UNET["architecture"])
+    assert chosen == {"filters": [2, 4, 4, 4, 4]}
 
 
 def test_the_lesion_networks_are_those_the_app_runs():

@@ -101,14 +101,15 @@ def _remove_finished(config: Config, batch: list[SessionInputs], failed: list[fa
 
 def model_cards(config: Config) -> list[dict]:
     """Verified model cards of the networks that the tasks need, each with its ``name``."""
-    from networks import cord, deepgrai, enhancement, lesions, opfer
+    from networks import cord, deepgrai, enhancement, opfer
+    from networks.brain_classes import WEIGHTS
     from networks.weights import read_card, verified_weights
 
     names = []
     if "thalamus" in config.tasks:
         names += [*deepgrai.STAGES, opfer.NAME]
     if "lesions" in config.tasks:
-        names.append(lesions.NAMES[config.lesion_model])
+        names.append(WEIGHTS[config.lesion_model])
     if "enhancement" in config.tasks:
         names.append(enhancement.NAME)
     if "cord" in config.tasks:

@@ -279,6 +279,13 @@ def _why_not(other: Path, used: Path) -> str:
     return "the first by name is taken"
 
 
+def _drawn_on(config: Config) -> tuple[str, ...]:
+    """The contrasts that the lesion network of this run can draw lesions on."""
+    from networks.brain_classes import lesion_contrasts
+
+    return lesion_contrasts(config.lesion_model, config.model_dir)
+
+
 def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
     """Yield a sentence for what the session lacks and what that means for the results."""
     asked = "cord" in config.tasks
@@ -298,6 +305,8 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
         )
     if session.flair is None:
         lesions = "" if session.t2w else ", and so are brain lesions without a T2w either"
+        if session.t2w and "lesions" in config.tasks and "T2w" not in _drawn_on(config):
+            lesions = ", and so are brain lesions, which this network finds on FLAIR only"
         yield f"No FLAIR image: thalamus volume on FLAIR is n/a{lesions}."
     if session.t2w is None:
         yield "No T2w image."

@@ -71,9 +71,10 @@ class LesionSegmentation(ModelInterface):
     def _segment(self, images, device):
         """Run the network and clean its lesion map."""
         from networks import lesions
+        from networks.brain_classes import WEIGHTS
         from networks.weights import load_network
 
-        name = lesions.NAMES[self.inputs.lesion_model]
+        name = WEIGHTS[self.inputs.lesion_model]
         network, card = load_network(name, self.inputs.model_dir, device)
         seen = lesions.segment_lesions(images.contrasts(), images.brain(), network, card, device)
         return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from networks.weights import has_card, read_card
+
 LESION = 1
 #: Class number: name and FreeSurfer's labels of both sides (McKinley 2021, "Study design"). No
 #: teacher of ours knows the corpus callosum, black holes or non-lesion hyperintensity; the
@@ -28,3 +32,16 @@ CLASSES = (
 #: Class name: number.
 NUMBERS = {name: number for number, (name, _) in enumerate(CLASSES)}
 CONTRASTS = ("T1w", "T2w", "FLAIR")
+WEIGHTS = {"deepscan": "deepscan", "unet": "lesion-unet"}  # --lesion-model -> weight file
+LESION_CONTRASTS = ("FLAIR", "T2w")  # that lesions can be drawn on, the first there is
+
+
+def lesion_contrasts(model: str, model_dir: Path | None = None) -> tuple[str, ...]:
+    """Contrasts that a lesion model can draw lesions on: its card's ``lesion_contrasts``, or all.
+
+    A network that was never shown a head without FLAIR must not be asked about one.
+    """
+    name = WEIGHTS[model]
+    if not has_card(name, model_dir):
+        return LESION_CONTRASTS
+    return tuple(read_card(name, model_dir).get("lesion_contrasts", LESION_CONTRASTS))

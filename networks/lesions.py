@@ -23,7 +23,6 @@ from networks.geometry import (
 )
 from networks.sliding import mirrored_mean
 
-NAMES = {"deepscan": "deepscan", "unet": "lesion-unet"}  # --lesion-model -> weight file
 CANVAS = InputGrid((160, 192, 160), (1.0, 1.0, 1.0))
 
 

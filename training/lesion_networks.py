@@ -34,7 +34,10 @@ LABEL_FLIP_WEIGHT = 0.1  # per class
 # steps would be spent on them. The odds learnt are too high by this factor, which the model card's
 # ``calibration`` takes off again.
 LESION_WEIGHT = 5.0
+# So much the structures' Dice counts beside the cross-entropy of all.
+STRUCTURES_WEIGHT = 0.5
 CALIBRATION = {"slope": 1.0, "offset": -math.log(LESION_WEIGHT)}
+CARD = {"calibration": CALIBRATION, "lesion_contrasts": ["FLAIR"]}
 
 
 def label_flip_loss(logits, target):
@@ -100,7 +103,7 @@ def _dice_and_cross_entropy(likelihood, truth, of: slice):
     correct = probability.gather(1, truth[:, None])[:, 0]
     shared = torch.zeros_like(sums).index_add(0, truth, correct)
     dice = (2 * shared + 1) / (sums + 1)
-    return (1 - dice[of].mean()) + crossed
+    return STRUCTURES_WEIGHT * (1 - dice[of].mean()) + crossed
 
 
 def found_classes(network, image):

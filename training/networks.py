@@ -137,7 +137,7 @@ def _lesions(settings, loss, cut, request: Request, join=None) -> Plan:
     return Plan(
         sampler, settings["architecture"], settings["input"], loss,
         lesion_networks.validation_score, read, layers=lesion_networks.middle_layers, join=join,
-        card={"calibration": lesion_networks.CALIBRATION}, on_cpu=True,
+        card=lesion_networks.CARD, on_cpu=True,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from networks.brain_classes import lesion_contrasts
 from workflows.anatomical import CONTRASTS, init_anatomical_wf
 from workflows.branch import lesion_contrast
 from workflows.cord import init_cord_wf
@@ -42,8 +43,9 @@ def init_session_wf(
     contrasts : which of ``t1w``, ``flair``, ``t2w`` the session has.
     cord : a name (of letters, digits and ``_``) for each spinal-cord image of the session.
     tasks : which branches to build; the thalamus is measured on a FLAIR and on a T1w,
-        each by itself, lesions on a FLAIR or a T2w with what else there is, the cord on every
-        cord image, or else on the T1w; enhancement needs all three contrasts and ``lesions``.
+        each by itself, lesions on a FLAIR or a T2w (if the network can) with what else there
+        is, the cord on every cord image, or else on the T1w; enhancement needs all three
+        contrasts and ``lesions``.
     weights_sha256 : hash of each network's weights by its name.
     model_dir, device : see ``init_thalamus_flair_wf``.
     skull_strip, random_seed : see ``init_anatomical_wf``.
@@ -85,7 +87,8 @@ def init_session_wf(
                 workflow, anatomical_wf, contrast, weights_sha256,
                 model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
             )  # fmt: skip
-    if "lesions" in tasks and {"flair", "t2w"} & set(contrasts):
+    can_show = {name.lower() for name in lesion_contrasts(lesion_model, model_dir)}
+    if "lesions" in tasks and lesion_contrast(contrasts) in can_show & set(contrasts):
         _add_lesions(
             workflow, anatomical_wf, contrasts, weights_sha256, lesion_model=lesion_model,
             fill_t1w=lesion_filling, model_dir=model_dir, device=device,
@@ -142,13 +145,13 @@ def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) 
 
 def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings) -> None:
     """The lesion branch, on the grid of the FLAIR or else of the T2w."""
-    from networks.lesions import NAMES
+    from networks.brain_classes import WEIGHTS
 
     reference = next(c.lower() for c in CONTRASTS if c.lower() in contrasts)
     first = lesion_contrast(contrasts)
     branch = init_lesions_wf(
         contrasts=contrasts, reference=reference,
-        weights_sha256=[weights_sha256[NAMES[settings["lesion_model"]]]], **settings,
+        weights_sha256=[weights_sha256[WEIGHTS[settings["lesion_model"]]]], **settings,
     )  # fmt: skip
     sources = {contrast: f"{contrast}_preproc" for contrast in contrasts}
     sources["brain_mask"] = f"{first}_mask"

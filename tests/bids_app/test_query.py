@@ -129,6 +129,16 @@ def test_missing_contrasts_are_said(skeleton):
     assert nothing.notes == ("No anatomical image that can be used: nothing is measured.",)
 
 
+def test_a_lesion_network_that_needs_flair_is_said_to(skeleton, monkeypatch):
+    bids_dir = skeleton(["sub-01_T2w"])
+    monkeypatch.setattr("networks.brain_classes.lesion_contrasts", lambda *_: ("FLAIR",))
+    (session,) = collect(bids_dir, tasks=["lesions"])
+    assert session.notes[1] == (
+        "No FLAIR image: thalamus volume on FLAIR is n/a, and so are brain lesions, which this"
+        " network finds on FLAIR only."
+    )
+
+
 def test_a_subject_without_anat_still_has_an_entry(skeleton):
     root = skeleton(["sub-01_T1w"])
     (root / "sub-02" / "func").mkdir(parents=True)

@@ -1,11 +1,12 @@
 """The classes of the lesion networks are those that the measures know."""
 
+import json
 from itertools import combinations
 
 import pytest
 
 from measures import structures
-from networks.brain_classes import CLASSES, CONTRASTS, LESION
+from networks.brain_classes import CLASSES, CONTRASTS, LESION, lesion_contrasts
 
 NAMES = [name for name, _ in CLASSES]
 
@@ -46,3 +47,11 @@ def test_the_first_label_is_brain_and_on_the_left(name):
 
 def test_contrasts_are_the_input_channels_in_order():
     assert CONTRASTS == ("T1w", "T2w", "FLAIR")
+
+
+@pytest.mark.parametrize(("entry", "wanted"), [({"lesion_contrasts": ["FLAIR"]}, ("FLAIR",)),
+                                               ({}, ("FLAIR", "T2w"))])  # fmt: skip
+def test_the_card_says_what_lesions_can_be_drawn_on(entry, wanted, tmp_path):
+    (tmp_path / "lesion-unet.json").write_text(json.dumps({"sha256": "0"} | entry))
+    assert lesion_contrasts("unet", tmp_path) == wanted
+    assert lesion_contrasts("deepscan", tmp_path) == ("FLAIR", "T2w")  # no card: anything

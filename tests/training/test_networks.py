@@ -61,10 +61,11 @@ def test_channels_are_the_filters_of_the_lesion_unet():
 
 
 def test_the_lesion_networks_are_those_the_app_runs():
-    from networks.lesions import CANVAS, NAMES
+    from networks.brain_classes import WEIGHTS
+    from networks.lesions import CANVAS
     from training import brain_sampling
 
-    assert set(NAMES.values()) <= set(NETWORKS)
+    assert set(WEIGHTS.values()) <= set(NETWORKS)
     assert brain_sampling.CANVAS == CANVAS
 
 

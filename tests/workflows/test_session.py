@@ -104,6 +104,15 @@ def test_without_the_task_or_its_images_there_is_no_lesion_branch(settings):
     assert workflow.get_node("lesions_wf") is None
 
 
+@pytest.mark.parametrize(
+    ("contrasts", "built"), [(("t1w", "t2w"), False), (("t1w", "t2w", "flair"), True)]
+)
+def test_a_network_that_needs_flair_is_not_asked_without(contrasts, built, monkeypatch):
+    monkeypatch.setattr("workflows.session.lesion_contrasts", lambda *_: ("FLAIR",))
+    workflow = init_session_wf(contrasts=contrasts, **LESIONS)
+    assert (workflow.get_node("lesions_wf") is not None) == built
+
+
 @pytest.mark.parametrize(("model", "digest"), [("deepscan", "d"), ("unet", "e")])
 def test_lesion_settings_reach_the_branch(model, digest):
     workflow = init_session_wf(

@@ -10,6 +10,7 @@ from training.lesion_networks import (
     CALIBRATION,
     LABEL_FLIP_WEIGHT,
     LESION_WEIGHT,
+    STRUCTURES_WEIGHT,
     dice_and_cross_entropy,
     found_classes,
     label_flip_loss,
@@ -146,7 +147,8 @@ def test_dice_is_monai_s_and_cross_entropy_torch_s():
     logits, target = random(2, K, 6, 5, 4), truth(2, 6, 5, 4) % K
     structures = monai(logits, target[:, None]).flatten()[LESION:].mean()  # without background
     ours = dice_and_cross_entropy(logits, target).item()
-    assert ours == pytest.approx((structures + crossed(logits, target)).item(), rel=1e-5)
+    wanted = STRUCTURES_WEIGHT * structures + crossed(logits, target)
+    assert ours == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["flip", "dice"])

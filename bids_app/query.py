@@ -20,6 +20,7 @@ from bids_app.filters import Filters, load_filters
 from bids_app.layout import find_images
 from bids_app.readable import is_label, odd_names, printable, unreadable
 from bids_app.sidecars import Sidecars, entities_of, suffix_of
+from networks.brain_classes import lesion_contrasts
 
 LOGGER = logging.getLogger("msmorph.query")
 
@@ -279,13 +280,6 @@ def _why_not(other: Path, used: Path) -> str:
     return "the first by name is taken"
 
 
-def _drawn_on(config: Config) -> tuple[str, ...]:
-    """The contrasts that the lesion network of this run can draw lesions on."""
-    from networks.brain_classes import lesion_contrasts
-
-    return lesion_contrasts(config.lesion_model, config.model_dir)
-
-
 def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
     """Yield a sentence for what the session lacks and what that means for the results."""
     asked = "cord" in config.tasks
@@ -305,7 +299,8 @@ def _missing(session: SessionInputs, config: Config) -> Iterable[str]:
         )
     if session.flair is None:
         lesions = "" if session.t2w else ", and so are brain lesions without a T2w either"
-        if session.t2w and "lesions" in config.tasks and "T2w" not in _drawn_on(config):
+        asked_on_t2w = session.t2w and "lesions" in config.tasks
+        if asked_on_t2w and "T2w" not in lesion_contrasts(config.lesion_model, config.model_dir):
             lesions = ", and so are brain lesions, which this network finds on FLAIR only"
         yield f"No FLAIR image: thalamus volume on FLAIR is n/a{lesions}."
     if session.t2w is None:

@@ -76,14 +76,24 @@ def gather_sources(options, plan, subjects, head_labels) -> list:
     return found
 
 
+#: Kind of network -> entries of its architecture that the command line can change.
+CHANGEABLE = {
+    "unet": {"channels", "residual_units"},
+    "dynunet": {"filters"},
+    "deepscan": set(),
+    "cord_unet": {"dropout"},
+}
+
+
 def _chosen_architecture(options, default: dict) -> dict:
     """Entries of the architecture that the command line changes; exits for one it has not."""
     asked = {"residual_units": options.residual_units, "dropout": options.dropout}
-    asked["filters" if "filters" in default else "channels"] = options.channels
-    chosen = {name: value for name, value in asked.items() if value is not None}
     kind = default.get("kind", "unet")
-    if (kind == "deepscan" and chosen) or (kind == "dynunet" and chosen.keys() - {"filters"}):
-        raise SystemExit(f"msmorph-train: {options.network} has no option {' or '.join(chosen)}")
+    asked["filters" if kind == "dynunet" else "channels"] = options.channels
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    refused = chosen.keys() - CHANGEABLE[kind]
+    if refused:
+        raise SystemExit(f"msmorph-train: {options.network} has no option {' or '.join(refused)}")
     return chosen
 
 

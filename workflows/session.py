@@ -5,7 +5,7 @@ from __future__ import annotations
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from networks.brain_classes import lesion_contrasts
+from networks.brain_classes import WEIGHTS, lesion_contrasts
 from workflows.anatomical import CONTRASTS, init_anatomical_wf
 from workflows.branch import lesion_contrast
 from workflows.cord import init_cord_wf
@@ -87,8 +87,7 @@ def init_session_wf(
                 workflow, anatomical_wf, contrast, weights_sha256,
                 model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
             )  # fmt: skip
-    can_show = {name.lower() for name in lesion_contrasts(lesion_model, model_dir)}
-    if "lesions" in tasks and lesion_contrast(contrasts) in can_show & set(contrasts):
+    if "lesions" in tasks and _can_show_lesions(contrasts, lesion_model, model_dir):
         _add_lesions(
             workflow, anatomical_wf, contrasts, weights_sha256, lesion_model=lesion_model,
             fill_t1w=lesion_filling, model_dir=model_dir, device=device,
@@ -100,6 +99,12 @@ def init_session_wf(
                 model_dir=model_dir, device=device, omp_nthreads=omp_nthreads,
             )  # fmt: skip
     return workflow
+
+
+def _can_show_lesions(contrasts, lesion_model: str, model_dir) -> bool:
+    """Whether the contrast that would carry the lesions is there and the network can use it."""
+    usable = {name.lower() for name in lesion_contrasts(lesion_model, model_dir)}
+    return lesion_contrast(contrasts) in usable & set(contrasts)
 
 
 def _add_thalamus(workflow, anatomical_wf, contrast: str, weights_sha256, **settings) -> None:
@@ -145,8 +150,6 @@ def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) 
 
 def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings) -> None:
     """The lesion branch, on the grid of the FLAIR or else of the T2w."""
-    from networks.brain_classes import WEIGHTS
-
     reference = next(c.lower() for c in CONTRASTS if c.lower() in contrasts)
     first = lesion_contrast(contrasts)
     branch = init_lesions_wf(

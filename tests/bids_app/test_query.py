@@ -131,7 +131,7 @@ def test_missing_contrasts_are_said(skeleton):
 
 def test_a_lesion_network_that_needs_flair_is_said_to(skeleton, monkeypatch):
     bids_dir = skeleton(["sub-01_T2w"])
-    monkeypatch.setattr("networks.brain_classes.lesion_contrasts", lambda *_: ("FLAIR",))
+    monkeypatch.setattr("bids_app.query.lesion_contrasts", lambda *_: ("FLAIR",))
     (session,) = collect(bids_dir, tasks=["lesions"])
     assert session.notes[1] == (
         "No FLAIR image: thalamus volume on FLAIR is n/a, and so are brain lesions, which this"

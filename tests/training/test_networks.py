@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training import cli, lesion_networks
+from training import cli, cord, lesion_networks
 from training.networks import NETWORKS, Request
 
 TINY = {
@@ -50,6 +50,14 @@ def test_samples_of_the_lesion_networks_alone_are_made_on_the_cpu():
 def test_a_width_that_a_network_has_not_is_refused(words, complaint, tmp_path):
     with pytest.raises(SystemExit, match=complaint):
         cli.main([*words, "--output", str(tmp_path)])
+
+
+def test_the_three_tiers_of_a_cord_network_are_not_changed():
+    options = cli.build_parser().parse_args(
+        ["cord", "--output", "x", "--channels", "2", "4", "4", "4", "4"]
+    )
+    with pytest.raises(SystemExit, match="cord has no option channels"):
+        cli._chosen_architecture(options, cord.CORD["architecture"])
 
 
 def test_channels_are_the_filters_of_the_lesion_unet():

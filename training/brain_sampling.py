@@ -21,9 +21,15 @@ from training.joint_contrasts import (
     soft_lesions,
     strip,
     uneven_white_matter,
+    vary_tissues,
 )
 from training.lesions import WHITE_MATTER, LesionShapes, implant_lesions
-from training.placement import PersonalLesions, can_hold_lesions, place_lesions
+from training.placement import (
+    PersonalLesions,
+    can_hold_lesions,
+    place_infratentorial,
+    place_lesions,
+)
 from training.randomness import chance, one_of, whole_number
 from training.sampling import Sampler, label_table, nearest_labels, positions
 from training.sources import Source
@@ -36,6 +42,10 @@ CUTS, POOL = 8, 4
 # Share of the samples of a head with drawn lesions in which they are filled: a network that knows
 # full heads only finds far too much in those with little.
 HEALED = 0.5
+# Share of the real samples whose tissues are made brighter or darker than scanned.
+VARIED = 0.7
+# Share of the samples without any implanted lesion.
+FREE = 0.15
 # A head whose lesions are drawn is taken so many times as often as another real one.
 DRAWN_WEIGHT = 3
 # Share of a lesion's brightness from which a voxel of it can be seen.
@@ -73,6 +83,8 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     if source.filled and chance(generator, HEALED):
         healed, drawn = grow(drawn, 1), None
     labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE_MATTER[0], labels)
+    if source.lesions is not None:  # the teacher calls many of a lesion's voxels cortex
+        labels = torch.where(_mask(source.lesions, points), WHITE_MATTER[0], labels)
     lesions = _new_lesions(labels, points, source, recipe, generator)
     if drawn is not None and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
@@ -87,14 +99,19 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
         if healed is not None:
             images = _heal(images, source, healed, points)
         bright = bright * chance(generator, 0.3)  # real white matter is uneven by itself
-        images = implant(images, share, bright, generator)
+        cortex = 1.17
+        if chance(generator, VARIED):
+            spared = [mask for mask in (drawn, unknown) if mask is not None]
+            spared = torch.stack(spared).any(0) if spared else torch.zeros_like(lesions)
+            images, cortex = vary_tissues(images, labels, spared, generator)
+        images = implant(images, share, bright, generator, cortex)
     else:
         images = paint_all(kept, labels, share, bright, generator)
     classes = class_table()[labels]
     if unknown is not None:
         classes[unknown] = IGNORED
-    if healed is not None:
-        classes[healed] = IGNORED
+    if healed is not None:  # the filling is sure inside the lesions only
+        classes[healed & (labels != WHITE_MATTER[0]) & (labels != WHITE_MATTER[1])] = IGNORED
     classes[lesions] = IGNORED  # too faint at its edge, or too small, for anybody to see
     classes[lesions & (share > VISIBLE)] = LESION
     if drawn is not None:
@@ -123,13 +140,15 @@ def _mask(volume, points):
 def _new_lesions(labels, points, source, recipe: BrainRecipe, generator):
     """Mask of implanted lesions: a person's, single ones, both, or none."""
     lesions = torch.zeros(labels.shape, dtype=torch.bool)
-    if chance(generator, 0.08):
+    if chance(generator, FREE):
         return lesions
     if recipe.people and chance(generator, 0.8):
         lesions |= place_lesions(labels, points, source, recipe.people, generator)
     if chance(generator, 0.3):
         single = implant_lesions(labels, generator, 1.0, recipe.shapes, most=20)
         lesions |= (single != labels) & can_hold_lesions(labels)
+    if chance(generator, 0.2):
+        lesions |= place_infratentorial(labels, recipe.shapes, generator)
     return lesions
 
 

@@ -29,6 +29,7 @@ SUSPICIOUS = 2.5
 VERY_BRIGHT = 4.0
 LEAST_VOXELS = 3
 FLUID = (4, 14, 31)  # ventricles and choroid plexus, as label_groups leaves them
+MIDLINE = 3  # voxels
 # But 50 to 90 % of those lie where a teacher's cortex is a voxel or two too thin.
 CORTEX_VOXELS = 2
 
@@ -130,9 +131,10 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
     """What may be a lesion that nobody drew, on the grid of the labels.
 
     Bright white matter, but for what borders on cortex, and whatever the teacher calls ventricle or
-    plexus although FLAIR is brighter there than white matter: so do teachers that know no lesions
-    call the cores of bright ones. Of these, components with a very bright voxel count, and their
-    rim; fainter ones are in the kit's heads uneven white matter, which is to be learnt as such.
+    plexus although FLAIR is brighter there than white matter, but for the septum: so do teachers
+    that know no lesions call the cores of bright ones. Of these, components with a very bright
+    voxel count, and their rim; fainter ones are in the kit's heads uneven white matter, which is to
+    be learnt as such.
     """
     import torch
 
@@ -145,10 +147,20 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
     brightness = (flair - median) / (1.4826 * np.median(np.abs(flair[white] - median)))
     near_cortex = grow(torch.from_numpy(labels.data == CORTEX), CORTEX_VOXELS).numpy()
     bright = white & (brightness > SUSPICIOUS) & ~near_cortex
-    bright |= np.isin(labels.data, FLUID) & (brightness > 0)
+    bright |= np.isin(labels.data, FLUID) & (brightness > 0) & ~_septum(labels.data)
     parts, count = ndimage.label(bright, np.ones((3, 3, 3)))
     kept = np.bincount(parts.ravel(), minlength=count + 1) >= LEAST_VOXELS
     kept[1:] &= ndimage.maximum(brightness, parts, np.arange(1, count + 1)) > VERY_BRIGHT
     kept[0] = False
     kept = torch.from_numpy(kept[parts])
     return Volume(grow(kept, 1).numpy().astype(np.float32), labels.world_to_voxel)
+
+
+def _septum(labels):
+    """Where the ventricles lie next to the midline (X, Y, Z, bool): septum and fornix are there."""
+    fluid = np.isin(labels, FLUID)
+    if not fluid.any():
+        return fluid
+    sideways = np.arange(len(labels))
+    middle = np.median(np.nonzero(fluid)[0])
+    return fluid & (np.abs(sideways - middle) <= MIDLINE)[:, None, None]

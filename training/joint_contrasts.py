@@ -15,9 +15,18 @@ from training.sources import is_brain
 
 VENTRICLES = (4, 43, 5, 44, 14)
 LATERAL = (4, 43)
+FRONT_AND_BACK_OF_VENTRICLE = (0.01, 0.99)  # as teachers' ventricles have spurs
+PLEXUS = (31, 63)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
 CORTEX, PUTAMEN = (3, 42), (12, 51)
+DEEP_GREY = (10, 49, 11, 50, 12, 51, 17, 53, 18, 54, 26, 58)
 SMALL, LARGE = 50, 1000  # voxels of a lesion
+# How much brighter or darker than scanned cortex and deep grey matter of a real head are made.
+TISSUE_SPANS = {
+    "FLAIR": ((-0.05, 0.25), (-0.1, 0.15)),
+    "T2w": ((-0.15, 0.2), (-0.15, 0.2)),
+    "T1w": ((-0.12, 0.08), (-0.08, 0.08)),
+}
 # How white matter that is bright on FLAIR, but no lesion, looks on each contrast.
 UNEVEN = {"FLAIR": 1.0, "T2w": 1.5, "T1w": -0.35}
 PROTOCOL = Protocol(
@@ -90,6 +99,7 @@ def paint_all(names, labels, share, bright, generator) -> dict:
     rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
     rim_strength = uniform(generator, 0, 0.5) if chance(generator, 0.6) else 0.0
     septum = septum_pellucidum(labels) * uniform(generator, 0, 0.9)
+    caps, plexus = horn_caps(labels, generator), _bright_plexus(labels, generator)
     labels = with_claustrum(labels, generator)
     grey = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
     lobes = grey * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
@@ -103,7 +113,10 @@ def paint_all(names, labels, share, bright, generator) -> dict:
         image = image + white * UNEVEN[name] * bright
         if rim_strength and name != "T1w":
             image = image + rim_strength * rim * (lesion - image).clamp(min=0)
+        if name != "T1w":
+            image = image + caps * (lesion - image).clamp(min=0)
         if name == "FLAIR":
+            image = image * (1 + plexus)
             image = image + septum * (lesion - image).clamp(min=0)
         if name == "FLAIR" and chance(generator, 0.3):
             flow = smooth_noise(labels.shape, 8, generator)[0].clamp(min=0)
@@ -144,16 +157,101 @@ def _paint(labels, generator, name: str):
     return image, white.mean() if white.numel() else image.max()
 
 
-def implant(images: dict, share, bright, generator) -> dict:
+def implant(images: dict, share, bright, generator, cortex: float = 1.17) -> dict:
     """Real images by contrast with lesions painted in: their own texture, brighter or darker.
 
-    ``bright`` makes their white matter more uneven; see uneven_white_matter.
+    ``bright`` makes their white matter more uneven; see uneven_white_matter. ``cortex`` is the
+    brightness of cortex on FLAIR over that of white matter, which the lesions exceed.
     """
     implanted = {}
     for name, image in images.items():
-        lesion = 1 + share * (lesion_ratio(name, generator) - 1)
+        lesion = 1 + share * (lesion_ratio(name, generator, cortex) - 1)
         implanted[name] = image * (1 + UNEVEN[name] * bright) * lesion
     return implanted
+
+
+def vary_tissues(images: dict, labels, lesions, generator):
+    """Real images by contrast as other protocols might show the head, and its cortex on FLAIR.
+
+    Grey matter becomes brighter or darker against white matter, on FLAIR by lobes too, and now and
+    then the ventricles get bright rims that are no lesions. ``lesions`` (X, Y, Z, bool), drawn or
+    suspected, keep their brightness, but are raised where cortex would outshine them. The one
+    real head with drawn lesions has cortex hardly brighter than white matter; from it a network
+    learns that whatever is brighter is a lesion, and finds cortex in others. Second returned:
+    median brightness of cortex on FLAIR over that of white matter.
+    """
+    white = torch.isin(labels, torch.tensor(WHITE[:2], device=labels.device)) & ~lesions
+    cortical = torch.isin(labels, torch.tensor(CORTEX, device=labels.device)) & ~lesions
+    deep = torch.isin(labels, torch.tensor(DEEP_GREY, device=labels.device)) & ~lesions
+    soft = [_blurred(group.float()) for group in (cortical, deep)]
+    lobes = soft[0] * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
+    rim = torch.maximum(_bright_rim(labels, generator), horn_caps(labels, generator)) * ~lesions
+    plexus = _bright_plexus(labels, generator)
+    varied, ratio = {}, 1.17
+    for name, image in images.items():
+        level = image[white].median()
+        gains = [uniform(generator, *span) for span in TISSUE_SPANS[name]]
+        image = image * (1 + gains[0] * soft[0] + gains[1] * soft[1])
+        if name == "FLAIR":
+            image = image * (1 + lobes) * (1 + plexus * ~lesions)
+            ratio = (image[cortical].median() / level).item() if cortical.any() else ratio
+            image = image * _raised(image, level, lesions, 1 + 1.7 * (ratio - 1))
+        if name != "T1w":
+            bright = level * lesion_ratio(name, generator, ratio)
+            image = image + rim * (bright - image).clamp(min=0)
+        varied[name] = image
+    return varied, ratio
+
+
+def _raised(image, level, lesions, least: float):
+    """Factor (X, Y, Z) that makes lesions ``least`` times as bright as ``level``, if fainter."""
+    if not lesions.any():
+        return 1.0
+    factor = (least * level / image[lesions].median()).clamp(min=1)
+    return 1 + (factor - 1) * _blurred(lesions.float())
+
+
+def _bright_rim(labels, generator):
+    """How bright a rim of the ventricles is, where there is one: 0 to 0.6 of a lesion."""
+    if not chance(generator, 0.4):
+        return torch.zeros(labels.shape, device=labels.device)
+    ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
+    rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
+    return _blurred(rim.float()) * uniform(generator, 0, 0.6)
+
+
+def horn_caps(labels, generator):
+    """Bright caps on the tips of the lateral ventricles' horns: share (0 to 0.8) of a lesion.
+
+    Most adults have them, on both sides alike; raters do not draw them (X, Y, Z).
+    """
+    caps = torch.zeros(labels.shape, device=labels.device)
+    if not chance(generator, 0.5):
+        return caps
+    white = torch.isin(labels, torch.tensor(WHITE[:2], device=labels.device))
+    forward = torch.arange(labels.shape[1], device=labels.device)[None, :, None]
+    depth, steps = whole_number(generator, 3, 11), whole_number(generator, 2, 6)
+    front, back = uniform(generator, 0, 0.8), uniform(generator, 0, 0.5)
+    for number in LATERAL:
+        places = (labels == number).nonzero()
+        if not len(places):
+            continue
+        first, last = (places[:, 1].float().quantile(q) for q in FRONT_AND_BACK_OF_VENTRICLE)
+        for tip, strength in ((forward > last - depth, front), (forward < first + depth, back)):
+            cap = grow((labels == number) & tip, steps) & white
+            caps = torch.maximum(caps, strength * cap)
+    return _blurred(_blurred(caps))
+
+
+def _bright_plexus(labels, generator):
+    """By how much choroid plexus is brighter on FLAIR than painted or scanned: 0 to 0.8."""
+    plexus = torch.isin(labels, torch.tensor(PLEXUS, device=labels.device)).float()
+    return _blurred(plexus) * uniform(generator, 0, 0.8) * chance(generator, 0.5)
+
+
+def _blurred(image):
+    """An image (X, Y, Z), each voxel the mean of its 27 neighbours."""
+    return avg_pool3d(image[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
 
 
 def scan(image, generator, *, real: bool):

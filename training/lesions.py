@@ -61,15 +61,19 @@ def implant_lesions(
     lesions = torch.zeros(labels.shape, dtype=torch.bool, device=labels.device)
     extent = torch.tensor(labels.shape, dtype=torch.float32, device=labels.device)
     for _ in range(whole_number(generator, 0, most)):
-        centre = rand(3, generator) * extent
-        if shapes and shapes.masks and chance(generator, 0.5):
-            _add_shape(lesions, centre, shapes, generator, voxel_mm)
-        else:
-            _add_ellipsoid(lesions, centre, generator, voxel_mm)
+        add_lesion(lesions, rand(3, generator) * extent, shapes, generator, voxel_mm)
     allowed = torch.zeros_like(lesions)
     for label in WHITE_MATTER + (THALAMUS_LABELS if chance(generator, 0.2) else ()):
         allowed |= labels == label
     return torch.where(lesions & allowed, torch.full_like(labels, LESION), labels)
+
+
+def add_lesion(lesions, centre, shapes: LesionShapes | None, generator, voxel_mm: float) -> None:
+    """Set a mask (X, Y, Z, bool) in a real shape or an ellipsoid about ``centre`` (voxels)."""
+    if shapes and shapes.masks and chance(generator, 0.5):
+        _add_shape(lesions, centre, shapes, generator, voxel_mm)
+    else:
+        _add_ellipsoid(lesions, centre, generator, voxel_mm)
 
 
 def _box(centre, reach, extent):

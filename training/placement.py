@@ -12,12 +12,19 @@ from scipy import ndimage
 
 from networks.geometry import brain_extent, image_axes, sample_volume
 from training.deformation import random_affine, transform
+from training.joint_contrasts import grow
+from training.lesions import LesionShapes, add_lesion
 from training.randomness import chance, rand, uniform, whole_number
 from training.sampling import positions
 from training.sources import Volume
 
 # Cerebral and cerebellar white matter, brain stem, ventral diencephalon, corpus callosum.
 CAN_HOLD_LESIONS = (2, 41, 7, 46, 16, 28, 60, 25, 57, 77, 251, 252, 253, 254, 255)
+
+CORTEX = (3, 42)
+INFRATENTORIAL = (7, 46, 16)
+# How often lesions may reach into the cortex that borders on white matter.
+LEUKOCORTICAL = 0.5
 
 
 @dataclass
@@ -79,7 +86,27 @@ def place_lesions(labels, points, source, people: list[PersonalLesions], generat
     numbered, voxels = positions(person.numbered, world, labels.shape)
     mask = _some_lesions(numbered.long(), person.count, generator)
     lesions = sample_volume(mask, voxels) > 0.5
-    return lesions & can_hold_lesions(labels)
+    allowed = can_hold_lesions(labels)
+    if chance(generator, LEUKOCORTICAL):
+        cortex = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
+        allowed |= cortex & grow(allowed, 1)
+    return lesions & allowed
+
+
+def place_infratentorial(labels, shapes: LesionShapes | None, generator, most: int = 4):
+    """Mask (X, Y, Z) of a few single lesions in brain stem and cerebellar white matter.
+
+    Whole persons' masks have few there, and where they do, they seldom meet another head's stem.
+    """
+    places = torch.isin(labels, torch.tensor(INFRATENTORIAL, device=labels.device))
+    chosen = places.nonzero()
+    lesions = torch.zeros_like(places)
+    if not len(chosen):
+        return lesions
+    for _ in range(whole_number(generator, 1, most + 1)):
+        centre = chosen[whole_number(generator, 0, len(chosen))].float()
+        add_lesion(lesions, centre, shapes, generator, 1.0)
+    return lesions & places
 
 
 def _some_lesions(numbered, count: int, generator):

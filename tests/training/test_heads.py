@@ -171,6 +171,26 @@ def test_a_bright_core_that_the_teacher_calls_ventricle_is_unknown(dataset, head
     assert value_at(head.unknown, SPOT_MM) == 1
 
 
+def test_a_bright_septum_between_the_ventricles_is_known(dataset, head_labels):
+    path = next((dataset / "labels").rglob("*.nii.gz"))
+    image = nib.load(path)
+    labels = np.array(image.dataobj)
+    labels[9:31, 20:26, 28:34] = 4  # this grid begins two voxels further, at the second slice
+    nib.Nifti1Image(labels, image.affine).to_filename(path)
+    flair = next((dataset / "bids").rglob("*_FLAIR.nii.gz"))
+    data = np.array(nib.load(flair).dataobj)
+    data[11:33, 20:26, 29:35] = 10
+    data[21:23, 20:26, 29:35] = data[13:16, 21:25, 30:34] = 150
+    nib.Nifti1Image(data, head_labels[1]).to_filename(flair)
+    (head,) = find(dataset, lesions=False)
+
+    def unknown_at(voxel):
+        return value_at(head.unknown, head_labels[1][:3, :3] @ voxel + head_labels[1][:3, 3])
+
+    assert not unknown_at((22, 23, 31))
+    assert unknown_at((14, 23, 31))  # what is as bright far from the midline
+
+
 def test_white_matter_a_little_bright_is_known(dataset, head_labels):
     path = next((dataset / "bids").rglob("*_FLAIR.nii.gz"))
     image = nib.load(path)

@@ -12,6 +12,7 @@ from training.placement import (
     CAN_HOLD_LESIONS,
     PersonalLesions,
     can_hold_lesions,
+    place_infratentorial,
     place_lesions,
     read_personal_lesions,
 )
@@ -93,6 +94,34 @@ def test_only_tissue_that_can_hold_lesions_does(person):
     lesions = place_lesions(labels, points, source, [person], seeded(3, 0))
     assert torch.equal(lesions, free & (labels == 41))
     assert 0 < lesions.sum() < free.sum()
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_lesions_reach_a_voxel_into_cortex_at_times(person, monkeypatch, often):
+    monkeypatch.setattr(placement, "LEUKOCORTICAL", float(often))
+    monkeypatch.setattr(placement, "chance", lambda _, p: p == 1)
+    source, points = head(np.ones(3))
+    free = place_lesions(torch.full(SHAPE, 2), points, source, [person], seeded(3, 0))
+    labels = torch.full(SHAPE, 3)
+    middle = int(free.nonzero()[:, 1].float().median())
+    labels[:, :middle] = 41
+    lesions = place_lesions(labels, points, source, [person], seeded(3, 0))
+    border = torch.zeros_like(free)
+    border[:, middle] = True
+    assert (lesions & border).any() == often
+    assert not (lesions & (labels == 3) & ~border).any()
+
+
+def test_a_few_single_lesions_lie_in_stem_and_cerebellum():
+    labels = torch.full(SHAPE, 2)
+    labels[20:40, 20:40, 5:20], labels[45:60, 20:40, 5:20] = 16, 46
+    allowed = (labels == 16) | (labels == 46)
+    for seed in range(8):
+        lesions = place_infratentorial(labels, None, seeded(seed, 0))
+        assert lesions.any()
+        assert not (lesions & ~allowed).any()
+        assert 1 <= ndimage.label(lesions)[1] <= 4
+    assert not place_infratentorial(torch.full(SHAPE, 2), None, seeded(1, 0)).any()
 
 
 def test_one_of_the_people_is_chosen(person):

@@ -42,6 +42,9 @@ CUTS, POOL = 8, 4
 # Share of the samples of a head with drawn lesions in which they are filled: a network that knows
 # full heads only finds far too much in those with little.
 HEALED = 0.5
+# Voxels of drawn lesions from which on a head mostly gets no others. One with few gets them as any
+# head does: from it, shown thrice as often, a network would learn that such scans have none.
+MANY = 10_000
 # Share of the real samples whose tissues are made brighter or darker than scanned.
 VARIED = 0.7
 # Share of the samples without any implanted lesion.
@@ -86,7 +89,7 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     if source.lesions is not None:  # the teacher calls many of a lesion's voxels cortex
         labels = torch.where(_mask(source.lesions, points), WHITE_MATTER[0], labels)
     lesions = _new_lesions(labels, points, source, recipe, generator)
-    if drawn is not None and chance(generator, 0.75):
+    if drawn is not None and drawn.sum() > MANY and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
     share = soft_lesions(lesions, generator)
     bright = uneven_white_matter(labels, generator)

@@ -217,7 +217,7 @@ def test_real_images_are_seen_where_their_labels_are(real_source, monkeypatch):
 
 
 def test_real_heads_get_new_lesions_too(real_source, monkeypatch):
-    """Mostly where none are drawn: drawn ones are to be learnt as they are."""
+    """Mostly where few or none are drawn: many are to be learnt as they are."""
     straight(monkeypatch)
     box = (slice(12, 17), slice(12, 17), slice(12, 17))
 
@@ -230,8 +230,10 @@ def test_real_heads_get_new_lesions_too(real_source, monkeypatch):
     monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
     monkeypatch.setattr(brain_sampling, "PRESENT", ((("T1w", "FLAIR"), 1.0),))
     core = (slice(13, 16),) * 3
-    with_drawn = np.mean([bool((c[core] == LESION).all()) for _, c in draws(real_source, 24)])
-    assert 0.05 < with_drawn < 0.5
+    few = np.mean([bool((c[core] == LESION).all()) for _, c in draws(real_source, 8)])
+    monkeypatch.setattr(brain_sampling, "MANY", 100)
+    many = np.mean([bool((c[core] == LESION).all()) for _, c in draws(real_source, 24)])
+    assert 0.05 < many < 0.5 < 0.9 < few
     real_source.lesions = None
     for contrasts, classes in draws(real_source, 4):
         assert (classes[core] == LESION).all()

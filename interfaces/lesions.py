@@ -20,8 +20,8 @@ class ContrastsInputSpec(ModelInputSpec):
 
 
 class _LesionsInputSpec(ContrastsInputSpec):
-    flair = File(exists=True, desc="bias-corrected FLAIR")
-    t2w = File(exists=True, desc="bias-corrected T2w")
+    flair = File(exists=True, desc="FLAIR as scanned")
+    t2w = File(exists=True, desc="T2w as scanned")
     t1w = File(exists=True, desc="bias-corrected T1w")
     brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR, else of the T2w")
     ref_to_mni_itk = File(exists=True, desc="pulls the reference onto the template")

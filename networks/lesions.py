@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from networks.brain_classes import CONTRASTS, LESION, NUMBERS
+from networks.brain_classes import CONTRASTS, LESION
 from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes, volume_of
 from networks.geometry import (
     InputGrid,
@@ -24,8 +24,6 @@ from networks.geometry import (
 from networks.sliding import mirrored_mean
 
 CANVAS = InputGrid((160, 192, 160), (1.0, 1.0, 1.0))
-SURELY_NONE = 0.1  # a lesion's probability
-LEAST_CORTEX = 1000  # voxels
 
 
 @dataclass
@@ -80,10 +78,7 @@ def segment_lesions(contrasts: list[Contrast], mask, network, card, device="cpu"
     with torch.inference_mode():
         logits = run(volume.to(device), brain, network, card).cpu()
         classes = card["architecture"]["classes"]
-        likelihood = calibrated(logits[:classes].softmax(0), card.get("calibration"))
-        likelihood = brighter_than_cortex(
-            likelihood, volume[CONTRASTS.index("FLAIR")], card.get("cortex_percentile")
-        ).numpy()
+        likelihood = calibrated(logits[:classes].softmax(0), card.get("calibration")).numpy()
         flip = logits[classes].sigmoid().numpy() if len(logits) > classes else None
     inside = brain.numpy()
     likelihood *= inside
@@ -101,31 +96,6 @@ def calibrated(likelihood, calibration: dict | None):
         return likelihood
     lesion = likelihood[LESION].clamp(1e-7, 1 - 1e-7)
     found = (calibration["slope"] * lesion.logit() + calibration["offset"]).sigmoid()
-    return _with_lesion(likelihood, found)
-
-
-def brighter_than_cortex(likelihood, flair, percentile: float | None):
-    """Likelihoods (K, X, Y, Z) with no lesion where FLAIR is no brighter than cortex is.
-
-    A lesion outshines grey matter: here ``percentile`` (a model card's ``cortex_percentile``) of
-    the person's own cortex, as the network finds it. How bright cortex is differs from scanner to
-    scanner by more than a network has seen in the few heads with drawn lesions there are. ``flair``
-    (X, Y, Z) is zero where there is none; then, and without enough cortex, all stays as it is.
-    """
-    import torch
-
-    others = likelihood.clone()
-    others[LESION] = 0
-    cortex = (others.argmax(0) == NUMBERS["cortex"]) & (likelihood[LESION] < SURELY_NONE)
-    if percentile is None or not flair.any() or cortex.sum() < LEAST_CORTEX:
-        return likelihood
-    least = np.percentile(flair[cortex].numpy(), percentile)
-    return _with_lesion(likelihood, torch.where(flair > least, likelihood[LESION], 0.0))
-
-
-def _with_lesion(likelihood, found):
-    """Likelihoods (K, ...) with ``found`` (...) for lesion; the others keep their shares."""
-    lesion = likelihood[LESION].clamp(max=1 - 1e-7)
     changed = likelihood * ((1 - found) / (1 - lesion))
     changed[LESION] = found
     return changed

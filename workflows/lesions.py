@@ -55,7 +55,8 @@ def init_lesions_wf(
 
     Inputs
     ------
-    flair, t2w, t1w : bias-corrected images.
+    flair, t2w : images as scanned.
+    t1w : bias-corrected image.
     {c}_to_ref_itk, {c}_coreg_flag : of FLAIR and T2w where they are not the reference.
     brain_mask : of the FLAIR, else of the T2w.
     ref_to_mni_itk, ref_to_mni_flag : of the reference.

@@ -149,14 +149,19 @@ def _add_cord(workflow, inputnode, contrasts, cord, weights_sha256, **settings) 
 
 
 def _add_lesions(workflow, anatomical_wf, contrasts, weights_sha256, **settings) -> None:
-    """The lesion branch, on the grid of the FLAIR or else of the T2w."""
+    """The lesion branch, on the grid of the FLAIR or else of the T2w.
+
+    It sees FLAIR and T2w as scanned: N4 takes large lesions for a bias field, and their
+    brightness with it, while a bias field was in the networks' training. The T1w, on which they
+    are dark and filled, is the corrected one.
+    """
     reference = next(c.lower() for c in CONTRASTS if c.lower() in contrasts)
     first = lesion_contrast(contrasts)
     branch = init_lesions_wf(
         contrasts=contrasts, reference=reference,
         weights_sha256=[weights_sha256[WEIGHTS[settings["lesion_model"]]]], **settings,
     )  # fmt: skip
-    sources = {contrast: f"{contrast}_preproc" for contrast in contrasts}
+    sources = {"flair": "flair_checked", "t2w": "t2w_checked", "t1w": "t1w_preproc"}
     sources["brain_mask"] = f"{first}_mask"
     fields = branch.get_node("inputnode").inputs.copyable_trait_names()
     workflow.connect([

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from networks import deepscan, lesions
-from networks.brain_classes import CLASSES, LESION, NUMBERS
+from networks.brain_classes import CLASSES
 from networks.geometry import InputGrid
-from networks.lesions import Contrast, brighter_than_cortex, calibrated, segment_lesions
+from networks.lesions import Contrast, calibrated, segment_lesions
 
 SHAPE = (16, 20, 16)
 BRAIN = (slice(3, 13), slice(2, 18), slice(2, 14))  # 10 slices are no whole number of batches
@@ -246,57 +246,3 @@ def test_the_card_s_calibration_is_applied():
     odds = np.log(before / (1 - before))
     assert np.allclose(after, 1 / (1 + np.exp(-2 * odds - 1)), atol=1e-5)
     assert np.allclose(found.likelihood.sum(0), 1, atol=1e-5)
-
-
-def half_lesion(shape=(20, 20, 20)):
-    """Half cortex, half white matter, and a lesion of a probability of 0.6 on both."""
-    likelihood = torch.zeros((len(CLASSES), *shape))
-    likelihood[NUMBERS["cortex"], :10] = 1
-    likelihood[NUMBERS["cerebral_white_matter"], 10:] = 1
-    lesion = torch.zeros(shape, dtype=torch.bool)
-    lesion[8:14, 5:8, 5:8] = True
-    likelihood[:, lesion] *= 0.4
-    likelihood[LESION, lesion] = 0.6
-    return likelihood, lesion
-
-
-def test_a_lesion_is_brighter_than_the_person_s_cortex():
-    likelihood, lesion = half_lesion()
-    flair = torch.zeros(lesion.shape)
-    flair[:10] = torch.linspace(1, 2, 20)[:, None]  # cortex; its 90th percentile is near 1.9
-    flair[lesion] = 1.7
-    flair[8:14, 6, 5:8] = 1.95
-    found = brighter_than_cortex(likelihood, flair, 90)
-    kept = lesion & (flair > 1.9)
-    assert torch.equal(found[LESION] > 0, kept)
-    assert torch.allclose(found.sum(0), torch.ones(lesion.shape))
-    assert torch.equal(found[:, kept], likelihood[:, kept])
-    assert found[NUMBERS["cortex"], :10][~kept[:10]].min() == pytest.approx(1)
-    assert (likelihood[LESION, lesion] == 0.6).all()  # what was given is not changed
-
-
-def test_without_flair_or_cortex_or_a_card_s_word_lesions_stay():
-    likelihood, lesion = half_lesion()
-    flair = torch.rand(lesion.shape, generator=torch.Generator().manual_seed(1)) + 1
-    assert torch.equal(brighter_than_cortex(likelihood, flair, None), likelihood)
-    assert torch.equal(brighter_than_cortex(likelihood, 0 * flair, 95), likelihood)
-    no_cortex = likelihood.clone()
-    no_cortex[NUMBERS["cortex"]] = 0
-    assert torch.equal(brighter_than_cortex(no_cortex, flair, 95), no_cortex)
-    assert not torch.equal(brighter_than_cortex(likelihood, flair, 95), likelihood)
-
-
-def test_the_card_says_whether_lesions_outshine_cortex(brain, monkeypatch):
-    seen = []
-
-    def remember(likelihood, flair, percentile):
-        seen.append((percentile, flair.clone()))
-        return likelihood
-
-    monkeypatch.setattr(lesions, "brighter_than_cortex", remember)
-    flair, t1w = noise(brain), noise(brain, 1)
-    images = [contrast("FLAIR", flair), contrast("T1w", t1w)]
-    segment_lesions(images, brain, Echo(), {**DEEPSCAN, "cortex_percentile": 95})
-    segment_lesions(images, brain, Echo(), DEEPSCAN)
-    assert [percentile for percentile, _ in seen] == [95, None]
-    assert np.allclose(seen[0][1][brain], flair[brain], atol=1e-4)

@@ -89,7 +89,7 @@ def test_lesions_see_every_contrast_and_the_mask_of_the_first(contrasts, first, 
     found = lesion_inputs(init_session_wf(contrasts=contrasts, **LESIONS))
     assert found["brain_mask"] == (f"{first}_brain_mask", "out_mask")
     for contrast in contrasts:
-        assert found[contrast][0] == f"{contrast}_n4"
+        assert found[contrast][0] == f"{contrast}_{'n4' if contrast == 't1w' else 'check'}"
     registered = {f.removesuffix("_to_ref_itk") for f in found if f.endswith("_to_ref_itk")}
     assert registered == moving
     for contrast in moving:

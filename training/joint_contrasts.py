@@ -23,11 +23,10 @@ DEEP_GREY = (10, 49, 11, 50, 12, 51, 17, 53, 18, 54, 26, 58)
 SMALL, LARGE = 50, 1000  # voxels of a lesion
 # How much brighter or darker than scanned cortex and deep grey matter of a real head are made.
 TISSUE_SPANS = {
-    "FLAIR": ((-0.12, 0.22), (-0.12, 0.15)),
+    "FLAIR": ((-0.05, 0.25), (-0.1, 0.15)),
     "T2w": ((-0.15, 0.2), (-0.15, 0.2)),
     "T1w": ((-0.12, 0.08), (-0.08, 0.08)),
 }
-LESION_SPAN = (1.24, 1.66)  # FLAIR, over white matter
 # How white matter that is bright on FLAIR, but no lesion, looks on each contrast.
 UNEVEN = {"FLAIR": 1.0, "T2w": 1.5, "T1w": -0.35}
 PROTOCOL = Protocol(
@@ -64,10 +63,10 @@ def lesion_ratio(contrast: str, generator, cortex: float = 1.17) -> float:
     as its cortex does. Were they painted as faint as cortex, every blade of cortex between two
     gyri would be found as one.
     """
-    if contrast == "FLAIR":  # a wide span: few heads stand for many scanners
-        return max(uniform(generator, *LESION_SPAN), 1 + 1.7 * (cortex - 1))
     mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
     value = mean + deviation * randn((), generator).item()
+    if contrast == "FLAIR":
+        return max(value, 1.28, 1 + 1.7 * (cortex - 1))
     return min(value, 0.92) if mean < 1 else max(value, 1.22)
 
 

@@ -14,6 +14,7 @@ from networks.lesions import CANVAS
 from training import randomness
 from training.deformation import View, random_view
 from training.joint_contrasts import (
+    CORTEX_RATIO,
     grow,
     implant,
     paint_all,
@@ -82,12 +83,12 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     points = random_view(source, source.brain_box_mm[0], CANVAS, VIEW, generator)
     labels = nearest_labels(source.labels, points, shape)
     drawn, unknown = (_mask(part, points) for part in (source.lesions, source.unknown))
+    labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE_MATTER[0], labels)
+    if drawn is not None:  # the teacher calls many of a lesion's voxels cortex
+        labels = torch.where(drawn, WHITE_MATTER[0], labels)
     healed = None
     if source.filled and chance(generator, HEALED):
         healed, drawn = grow(drawn, 1), None
-    labels = torch.where(torch.isin(labels, torch.tensor([25, 57, 77])), WHITE_MATTER[0], labels)
-    if source.lesions is not None:  # the teacher calls many of a lesion's voxels cortex
-        labels = torch.where(_mask(source.lesions, points), WHITE_MATTER[0], labels)
     lesions = _new_lesions(labels, points, source, recipe, generator)
     if drawn is not None and drawn.sum() > MANY and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
@@ -102,7 +103,7 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
         if healed is not None:
             images = _heal(images, source, healed, points)
         bright = bright * chance(generator, 0.3)  # real white matter is uneven by itself
-        cortex = 1.17
+        cortex = CORTEX_RATIO
         if chance(generator, VARIED):
             spared = [mask for mask in (drawn, unknown) if mask is not None]
             spared = torch.stack(spared).any(0) if spared else torch.zeros_like(lesions)
@@ -114,7 +115,7 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     if unknown is not None:
         classes[unknown] = IGNORED
     if healed is not None:  # the filling is sure inside the lesions only
-        classes[healed & (labels != WHITE_MATTER[0]) & (labels != WHITE_MATTER[1])] = IGNORED
+        classes[healed & ~torch.isin(labels, torch.tensor(WHITE_MATTER))] = IGNORED
     classes[lesions] = IGNORED  # too faint at its edge, or too small, for anybody to see
     classes[lesions & (share > VISIBLE)] = LESION
     if drawn is not None:

@@ -157,7 +157,10 @@ def _suspicious(source: Source, files: RealFiles) -> Volume:
 
 
 def _septum(labels):
-    """Where the ventricles lie next to the midline (X, Y, Z, bool): septum and fornix are there."""
+    """Where the ventricles lie next to the midline (X, Y, Z, bool): septum and fornix are there.
+
+    Real heads have one number for both ventricles, which septum_pellucidum tells apart by two.
+    """
     fluid = np.isin(labels, FLUID)
     if not fluid.any():
         return fluid

@@ -15,11 +15,12 @@ from training.sources import is_brain
 
 VENTRICLES = (4, 43, 5, 44, 14)
 LATERAL = (4, 43)
-FRONT_AND_BACK_OF_VENTRICLE = (0.01, 0.99)  # as teachers' ventricles have spurs
+BACK_AND_FRONT_OF_VENTRICLE = (0.01, 0.99)  # as teachers' ventricles have spurs
 PLEXUS = (31, 63)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
 CORTEX, PUTAMEN = (3, 42), (12, 51)
 DEEP_GREY = (10, 49, 11, 50, 12, 51, 17, 53, 18, 54, 26, 58)
+CORTEX_RATIO = 1.17  # usual brightness of cortex on FLAIR over that of white matter
 SMALL, LARGE = 50, 1000  # voxels of a lesion
 # How much brighter or darker than scanned cortex and deep grey matter of a real head are made.
 TISSUE_SPANS = {
@@ -39,12 +40,11 @@ def soft_lesions(lesions, generator):
 
     Large lesions fade to half in places, as confluent ones do; a small one that faint nobody draws.
     """
-    mask = lesions.float()[None, None]
-    blurred = avg_pool3d(mask, 3, 1, 1, count_include_pad=False)
-    share = torch.lerp(mask, blurred, uniform(generator, 0.2, 0.8))
+    mask = lesions.float()
+    share = torch.lerp(mask, _blurred(mask), uniform(generator, 0.2, 0.8))
     uneven = 1 + uniform(generator, 0.1, 0.35) * smooth_noise(lesions.shape, 28, generator)[0]
     fade = uniform(generator, 0, 0.5) * smooth_noise(lesions.shape, 14, generator)[0].clamp(0, 1)
-    return share[0, 0] * uneven.clamp(0.55, 1.5) * (1 - fade * _largeness(lesions))
+    return share * uneven.clamp(0.55, 1.5) * (1 - fade * _largeness(lesions))
 
 
 def _largeness(lesions):
@@ -55,7 +55,12 @@ def _largeness(lesions):
     return torch.from_numpy(large.astype(np.float32)[numbered])
 
 
-def lesion_ratio(contrast: str, generator, cortex: float = 1.17) -> float:
+def least_lesion_ratio(cortex: float) -> float:
+    """How bright on FLAIR a lesion is at least, and cortex, over white matter: it exceeds it."""
+    return 1 + 1.7 * (cortex - 1)
+
+
+def lesion_ratio(contrast: str, generator, cortex: float = CORTEX_RATIO) -> float:
     """A lesion's intensity over that of white matter, well brighter on FLAIR than ``cortex`` is.
 
     Drawn lesions of the kit's training subject have 1.28 to 1.49 on FLAIR (quartiles, edges
@@ -66,7 +71,7 @@ def lesion_ratio(contrast: str, generator, cortex: float = 1.17) -> float:
     mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
     value = mean + deviation * randn((), generator).item()
     if contrast == "FLAIR":
-        return max(value, 1.28, 1 + 1.7 * (cortex - 1))
+        return max(value, 1.28, least_lesion_ratio(cortex))
     return min(value, 0.92) if mean < 1 else max(value, 1.22)
 
 
@@ -111,9 +116,8 @@ def paint_all(names, labels, share, bright, generator) -> dict:
         cortex = image[grey].mean() / white if grey.any() else torch.ones(())
         lesion = white * lesion_ratio(name, generator, cortex.item())
         image = image + white * UNEVEN[name] * bright
-        if rim_strength and name != "T1w":
-            image = image + rim_strength * rim * (lesion - image).clamp(min=0)
         if name != "T1w":
+            image = image + rim_strength * rim * (lesion - image).clamp(min=0)
             image = image + caps * (lesion - image).clamp(min=0)
         if name == "FLAIR":
             image = image * (1 + plexus)
@@ -157,7 +161,7 @@ def _paint(labels, generator, name: str):
     return image, white.mean() if white.numel() else image.max()
 
 
-def implant(images: dict, share, bright, generator, cortex: float = 1.17) -> dict:
+def implant(images: dict, share, bright, generator, cortex: float = CORTEX_RATIO) -> dict:
     """Real images by contrast with lesions painted in: their own texture, brighter or darker.
 
     ``bright`` makes their white matter more uneven; see uneven_white_matter. ``cortex`` is the
@@ -186,16 +190,17 @@ def vary_tissues(images: dict, labels, lesions, generator):
     soft = [_blurred(group.float()) for group in (cortical, deep)]
     lobes = soft[0] * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
     rim = torch.maximum(_bright_rim(labels, generator), horn_caps(labels, generator)) * ~lesions
-    plexus = _bright_plexus(labels, generator)
-    varied, ratio = {}, 1.17
-    for name, image in images.items():
-        level = image[white].median()
+    plexus = _bright_plexus(labels, generator) * ~lesions
+    varied, ratio = {}, CORTEX_RATIO
+    for name, scanned in images.items():
         gains = [uniform(generator, *span) for span in TISSUE_SPANS[name]]
-        image = image * (1 + gains[0] * soft[0] + gains[1] * soft[1])
+        image = scanned * (1 + gains[0] * soft[0] + gains[1] * soft[1])
+        if name != "T1w":
+            level = scanned[white].median()
         if name == "FLAIR":
-            image = image * (1 + lobes) * (1 + plexus * ~lesions)
+            image = image * (1 + lobes) * (1 + plexus)
             ratio = (image[cortical].median() / level).item() if cortical.any() else ratio
-            image = image * _raised(image, level, lesions, 1 + 1.7 * (ratio - 1))
+            image = image * _raised(image, level, lesions, least_lesion_ratio(ratio))
         if name != "T1w":
             bright = level * lesion_ratio(name, generator, ratio)
             image = image + rim * (bright - image).clamp(min=0)
@@ -232,14 +237,16 @@ def horn_caps(labels, generator):
     forward = torch.arange(labels.shape[1], device=labels.device)[None, :, None]
     depth, steps = whole_number(generator, 3, 11), whole_number(generator, 2, 6)
     front, back = uniform(generator, 0, 0.8), uniform(generator, 0, 0.5)
-    for number in LATERAL:
-        places = (labels == number).nonzero()
-        if not len(places):
+    fore, aft = torch.zeros_like(white), torch.zeros_like(white)
+    for ventricle in (labels == number for number in LATERAL):
+        if not ventricle.any():
             continue
-        first, last = (places[:, 1].float().quantile(q) for q in FRONT_AND_BACK_OF_VENTRICLE)
-        for tip, strength in ((forward > last - depth, front), (forward < first + depth, back)):
-            cap = grow((labels == number) & tip, steps) & white
-            caps = torch.maximum(caps, strength * cap)
+        along = ventricle.nonzero()[:, 1].float()
+        first, last = (along.quantile(q) for q in BACK_AND_FRONT_OF_VENTRICLE)
+        fore |= ventricle & (forward > last - depth)
+        aft |= ventricle & (forward < first + depth)
+    for tips, strength in ((fore, front), (aft, back)):
+        caps = torch.maximum(caps, strength * (grow(tips, steps) & white))
     return _blurred(_blurred(caps))
 
 
@@ -257,8 +264,7 @@ def _blurred(image):
 def scan(image, generator, *, real: bool):
     """What a scanner makes of an image on a 1 mm grid."""
     if not real:  # the labels' edges are sharper than any scanner's
-        blurred = avg_pool3d(image[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
-        image = torch.lerp(image, blurred, uniform(generator, 0.0, 0.8))
+        image = torch.lerp(image, _blurred(image), uniform(generator, 0.0, 0.8))
     image = disturb(image, generator, PROTOCOL.artefacts)
     image = acquire(image, 1.0, generator, PROTOCOL, real=real)
     return shade(image, generator)

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from networks.geometry import brain_extent, image_axes, sample_volume
 from training.deformation import random_affine, transform
-from training.joint_contrasts import grow
+from training.joint_contrasts import CORTEX, grow
 from training.lesions import LesionShapes, add_lesion
 from training.randomness import chance, rand, uniform, whole_number
 from training.sampling import positions
@@ -21,7 +21,6 @@ from training.sources import Volume
 # Cerebral and cerebellar white matter, brain stem, ventral diencephalon, corpus callosum.
 CAN_HOLD_LESIONS = (2, 41, 7, 46, 16, 28, 60, 25, 57, 77, 251, 252, 253, 254, 255)
 
-CORTEX = (3, 42)
 INFRATENTORIAL = (7, 46, 16)
 # How often lesions may reach into the cortex that borders on white matter.
 LEUKOCORTICAL = 0.5

@@ -252,9 +252,14 @@ def test_a_filled_head_stands_for_one_without_lesions(real_source, monkeypatch):
         name: replace(image, data=np.ones_like(image.data))
         for name, image in real_source.images.items()
     }
-    monkeypatch.setattr(brain_sampling, "HEALED", 1.0)
     monkeypatch.setattr(brain_sampling, "VARIED", 0.0)
-    for size, (contrasts, classes) in zip(before, draws(real_source, 4), strict=True):
+    monkeypatch.setattr(brain_sampling, "HEALED", 0.0)
+    drawn = [classes == LESION for _, classes in draws(real_source, 4)]
+    monkeypatch.setattr(brain_sampling, "HEALED", 1.0)
+    for size, lesion, (contrasts, classes) in zip(
+        before, drawn, draws(real_source, 4), strict=True
+    ):
+        assert (classes[lesion] == 3).all()
         assert size > 300
         assert not (classes == LESION).any()
         unknown = classes == IGNORED

@@ -154,15 +154,20 @@ def test_half_a_lesion_is_half_as_bright(labels, lesions):
 def test_bright_rims_of_ventricles_are_painted_on_flair_and_t2w_only(labels, monkeypatch):
     ventricle = labels == 4
     rim = grow(ventricle, 1) & ~ventricle
-    images, plain = {}, {}
-    for strength, kept in ((True, images), (False, plain)):
-        monkeypatch.setattr(joint_contrasts, "chance", lambda _, p, on=strength: on and p == 0.6)
-        kept |= paint_all(CONTRASTS, labels, torch.zeros(SHAPE), EVEN, seeded(2, 0))
-    # the generators part ways: compare the rim with the white matter of its own image
+    far = (labels == 2) & ~grow(ventricle, 2)
+    ratios = {(name, on): [] for name in CONTRASTS for on in (True, False)}
+    for seed in range(8):
+        for strength in (True, False):
+            monkeypatch.setattr(
+                joint_contrasts, "chance", lambda _, p, on=strength: on and p == 0.6
+            )
+            images = paint_all(CONTRASTS, labels, torch.zeros(SHAPE), EVEN, seeded(seed, 0))
+            # the generators part ways: compare the rim with the white matter of its own image
+            for name, image in images.items():
+                ratios[name, strength].append((image[rim].mean() / image[far].mean()).item())
     for name in CONTRASTS:
-        far = (labels == 2) & ~grow(ventricle, 2)
-        gain = [one[name][rim].mean() / one[name][far].mean() for one in (images, plain)]
-        assert (gain[0] - gain[1] > 0.03) == (name != "T1w"), name
+        gain = np.mean(ratios[name, True]) - np.mean(ratios[name, False])
+        assert (gain > 0.01) == (name != "T1w"), name
 
 
 def test_white_matter_alone_is_uneven_and_most_beside_ventricles(labels):
@@ -293,9 +298,8 @@ def test_a_rim_of_the_ventricles_of_a_real_head_is_no_part_of_a_drawn_lesion(rea
     rim, spared = near & ~drawn, near & drawn
     gain = []
     for seed in range(24):
-        varied, ratio = vary_tissues(real, labels, drawn, seeded(seed, 0))
+        varied, _ = vary_tissues(real, labels, drawn, seeded(seed, 0))
         gain.append(((varied["FLAIR"] / real["FLAIR"] - 1)[rim]).mean().item())
-        if 1 + 1.7 * (ratio - 1) < 1:
-            assert torch.allclose(varied["T1w"][spared], real["T1w"][spared], rtol=1e-5)
-        assert torch.allclose(varied["T2w"][spared], real["T2w"][spared], rtol=1e-5)
+        for name in ("T1w", "T2w"):
+            assert torch.allclose(varied[name][spared], real[name][spared], rtol=1e-5), name
     assert 4 < sum(one > 0.02 for one in gain) < 22

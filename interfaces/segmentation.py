@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
@@ -51,18 +53,18 @@ class ModelInterface(SimpleInterface):
         self._results[trait] = save_nifti(array, affine, path)
 
 
-class NetworkInterface(ModelInterface):
+class NetworkInterface(ModelInterface, ABC):
     """Segments an image and measures the result; every array is saved on the image's grid."""
 
     input_spec = NetworkInputSpec
 
+    @abstractmethod
     def _segment(self, image, brain_centre_mm, device: str) -> tuple[dict, dict, dict]:
         """Return (output trait -> array (X, Y, Z), measures, sidecar).
 
         ``image`` is a NIfTI image, ``brain_centre_mm`` (3,) the centre of its brain mask in world
         mm, ``device`` as torch names it. Every interface of this kind has its own.
         """
-        raise NotImplementedError
 
     def _run_interface(self, runtime):
         import nibabel as nib

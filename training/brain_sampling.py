@@ -14,16 +14,15 @@ from networks.lesions import CANVAS
 from training import randomness
 from training.deformation import View, random_view
 from training.joint_contrasts import (
-    CORTEX_RATIO,
     grow,
     implant,
     paint_all,
     scan,
-    soft_lesions,
     strip,
     uneven_white_matter,
     vary_tissues,
 )
+from training.lesion_contrast import CORTEX_RATIO, soft_lesions, tissue_damage
 from training.lesions import WHITE_MATTER, LesionShapes, implant_lesions
 from training.placement import (
     PersonalLesions,
@@ -92,7 +91,7 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     lesions = _new_lesions(labels, points, source, recipe, generator)
     if drawn is not None and drawn.sum() > MANY and chance(generator, 0.75):
         lesions = torch.zeros_like(lesions)  # mostly as it is
-    share = soft_lesions(lesions, generator)
+    share, damage = soft_lesions(lesions, generator), tissue_damage(lesions, generator)
     bright = uneven_white_matter(labels, generator)
     kept = _kept_contrasts(source, generator)
     if source.is_real:
@@ -108,9 +107,9 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
             spared = [mask for mask in (drawn, unknown) if mask is not None]
             spared = torch.stack(spared).any(0) if spared else torch.zeros_like(lesions)
             images, cortex = vary_tissues(images, labels, spared, generator)
-        images = implant(images, share, bright, generator, cortex)
+        images = implant(images, share, damage, bright, generator, cortex)
     else:
-        images = paint_all(kept, labels, share, bright, generator)
+        images = paint_all(kept, labels, share, damage, bright, generator)
     classes = class_table()[labels]
     if unknown is not None:
         classes[unknown] = IGNORED

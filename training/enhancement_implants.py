@@ -26,7 +26,8 @@ from training.brain_sampling import VIEW
 from training.contrast import CONTRASTS as INTENSITIES
 from training.deformation import random_view
 from training.enhancement_scans import Scan
-from training.joint_contrasts import grow, scan, soft_lesions, strip
+from training.joint_contrasts import grow, scan, strip
+from training.lesion_contrast import soft_lesions
 from training.placement import PersonalLesions, place_lesions
 from training.randomness import chance, randn, seeded, uniform, whole_number
 from training.sampling import nearest_labels, positions

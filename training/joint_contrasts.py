@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch.nn.functional import avg_pool3d
 
 from training import contrast as contrasts
 from training.acquisition import Protocol, acquire, disturb, shade
 from training.deformation import resize, smooth_noise
-from training.randomness import chance, randn, uniform, whole_number
+from training.lesion_contrast import (
+    CORTEX_RATIO,
+    SLIGHT,
+    blurred,
+    least_lesion_ratio,
+    lesion_ratio,
+)
+from training.randomness import chance, uniform, whole_number
 from training.sources import is_brain
 
 VENTRICLES = (4, 43, 5, 44, 14)
@@ -20,8 +25,6 @@ PLEXUS = (31, 63)
 WHITE = (2, 41, 7, 46, 16, 28, 60, 251, 252, 253, 254, 255)
 CORTEX, PUTAMEN = (3, 42), (12, 51)
 DEEP_GREY = (10, 49, 11, 50, 12, 51, 17, 53, 18, 54, 26, 58)
-CORTEX_RATIO = 1.17  # usual brightness of cortex on FLAIR over that of white matter
-SMALL, LARGE = 50, 1000  # voxels of a lesion
 # How much brighter or darker than scanned cortex and deep grey matter of a real head are made.
 TISSUE_SPANS = {
     "FLAIR": ((-0.05, 0.25), (-0.1, 0.15)),
@@ -33,46 +36,6 @@ UNEVEN = {"FLAIR": 1.0, "T2w": 1.5, "T1w": -0.35}
 PROTOCOL = Protocol(
     in_plane_mm=(0.7, 1.3), thickness_mm=(1.0, 6.5), thick=0.5, axial=0.8, artefacts=0.08
 )  # 3D and 2D scans alike
-
-
-def soft_lesions(lesions, generator):
-    """Lesion mask (X, Y, Z, bool) to a share (0 to 1.6) with a blurred edge and uneven inside.
-
-    Large lesions fade to half in places, as confluent ones do; a small one that faint nobody draws.
-    """
-    mask = lesions.float()
-    share = torch.lerp(mask, _blurred(mask), uniform(generator, 0.2, 0.8))
-    uneven = 1 + uniform(generator, 0.1, 0.35) * smooth_noise(lesions.shape, 28, generator)[0]
-    fade = uniform(generator, 0, 0.5) * smooth_noise(lesions.shape, 14, generator)[0].clamp(0, 1)
-    return share * uneven.clamp(0.55, 1.5) * (1 - fade * _largeness(lesions))
-
-
-def _largeness(lesions):
-    """0 in lesions of up to 50 voxels, rising with the logarithm to 1 from 1000 on: (X, Y, Z)."""
-    numbered, count = ndimage.label(lesions.numpy(), np.ones((3, 3, 3)))
-    sizes = np.bincount(numbered.ravel(), minlength=count + 1).clip(min=1)
-    large = (np.log(sizes / SMALL) / np.log(LARGE / SMALL)).clip(0, 1)
-    return torch.from_numpy(large.astype(np.float32)[numbered])
-
-
-def least_lesion_ratio(cortex: float) -> float:
-    """How bright on FLAIR a lesion is at least, and cortex, over white matter: it exceeds it."""
-    return 1 + 1.7 * (cortex - 1)
-
-
-def lesion_ratio(contrast: str, generator, cortex: float = CORTEX_RATIO) -> float:
-    """A lesion's intensity over that of white matter, well brighter on FLAIR than ``cortex`` is.
-
-    Drawn lesions of the kit's training subject have 1.28 to 1.49 on FLAIR (quartiles, edges
-    included), a tenth of their voxels less than 1.18; they exceed white matter by 2.6 times as much
-    as its cortex does. Were they painted as faint as cortex, every blade of cortex between two
-    gyri would be found as one.
-    """
-    mean, deviation = contrasts.CONTRASTS[contrast]["lesion"]
-    value = mean + deviation * randn((), generator).item()
-    if contrast == "FLAIR":
-        return max(value, 1.28, least_lesion_ratio(cortex))
-    return min(value, 0.92) if mean < 1 else max(value, 1.22)
 
 
 def uneven_white_matter(labels, generator):
@@ -94,11 +57,12 @@ def uneven_white_matter(labels, generator):
     return (bright * white).clamp(max=0.18)
 
 
-def paint_all(names, labels, share, bright, generator) -> dict:
+def paint_all(names, labels, share, damage, bright, generator) -> dict:
     """Images by contrast from a label map (long) without lesions, and the share of lesions.
 
-    ``bright`` is that of uneven_white_matter. Bright rims of the ventricles, as in many healthy
-    people, a bright septum between them and bright flow of CSF are painted but are no lesions.
+    ``damage`` is that of tissue_damage, ``bright`` that of uneven_white_matter. Bright rims of the
+    ventricles, as in many healthy people, a bright septum between them and bright flow of CSF are
+    painted but are no lesions.
     """
     ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
     rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
@@ -108,24 +72,25 @@ def paint_all(names, labels, share, bright, generator) -> dict:
     labels = with_claustrum(labels, generator)
     grey = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
     lobes = grey * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
-    images = {}
+    images, slight = {}, torch.full((), SLIGHT, device=labels.device)
     for name in names:
         image, white = _paint(labels, generator, name)
         if name == "FLAIR":  # limbic and insular cortex are the brightest
             image = image + white * lobes
         cortex = image[grey].mean() / white if grey.any() else torch.ones(())
-        lesion = white * lesion_ratio(name, generator, cortex.item())
+        lesion = white * lesion_ratio(name, damage, generator, cortex.item())
+        rim_level = white * lesion_ratio(name, slight, generator, cortex.item())
         image = image + white * UNEVEN[name] * bright
         if name != "T1w":
-            image = image + rim_strength * rim * (lesion - image).clamp(min=0)
-            image = image + caps * (lesion - image).clamp(min=0)
+            image = image + rim_strength * rim * (rim_level - image).clamp(min=0)
+            image = image + caps * (rim_level - image).clamp(min=0)
         if name == "FLAIR":
             image = image * (1 + plexus)
-            image = image + septum * (lesion - image).clamp(min=0)
+            image = image + septum * (rim_level - image).clamp(min=0)
         if name == "FLAIR" and chance(generator, 0.3):
             flow = smooth_noise(labels.shape, 8, generator)[0].clamp(min=0)
             image = image + (ventricles | (labels == 24)) * flow * uniform(generator, 0, 0.5)
-        images[name] = image + share * (lesion - image)
+        images[name] = (image + share * (lesion - image)).clamp(min=0)
     return images
 
 
@@ -161,16 +126,17 @@ def _paint(labels, generator, name: str):
     return image, white.mean() if white.numel() else image.max()
 
 
-def implant(images: dict, share, bright, generator, cortex: float = CORTEX_RATIO) -> dict:
+def implant(images: dict, share, damage, bright, generator, cortex: float = CORTEX_RATIO) -> dict:
     """Real images by contrast with lesions painted in: their own texture, brighter or darker.
 
-    ``bright`` makes their white matter more uneven; see uneven_white_matter. ``cortex`` is the
-    brightness of cortex on FLAIR over that of white matter, which the lesions exceed.
+    ``damage`` is that of tissue_damage; ``bright`` makes their white matter more uneven; see
+    uneven_white_matter. ``cortex`` is the brightness of cortex on FLAIR over that of white matter,
+    which the lesions exceed.
     """
     implanted = {}
     for name, image in images.items():
-        lesion = 1 + share * (lesion_ratio(name, generator, cortex) - 1)
-        implanted[name] = image * (1 + UNEVEN[name] * bright) * lesion
+        lesion = 1 + share * (lesion_ratio(name, damage, generator, cortex) - 1)
+        implanted[name] = image * (1 + UNEVEN[name] * bright) * lesion.clamp(min=0)
     return implanted
 
 
@@ -187,7 +153,7 @@ def vary_tissues(images: dict, labels, lesions, generator):
     white = torch.isin(labels, torch.tensor(WHITE[:2], device=labels.device)) & ~lesions
     cortical = torch.isin(labels, torch.tensor(CORTEX, device=labels.device)) & ~lesions
     deep = torch.isin(labels, torch.tensor(DEEP_GREY, device=labels.device)) & ~lesions
-    soft = [_blurred(group.float()) for group in (cortical, deep)]
+    soft = [blurred(group.float()) for group in (cortical, deep)]
     lobes = soft[0] * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
     rim = torch.maximum(_bright_rim(labels, generator), horn_caps(labels, generator)) * ~lesions
     plexus = _bright_plexus(labels, generator) * ~lesions
@@ -202,7 +168,7 @@ def vary_tissues(images: dict, labels, lesions, generator):
             ratio = (image[cortical].median() / level).item() if cortical.any() else ratio
             image = image * _raised(image, level, lesions, least_lesion_ratio(ratio))
         if name != "T1w":
-            bright = level * lesion_ratio(name, generator, ratio)
+            bright = level * lesion_ratio(name, torch.tensor(SLIGHT), generator, ratio)
             image = image + rim * (bright - image).clamp(min=0)
         varied[name] = image
     return varied, ratio
@@ -213,7 +179,7 @@ def _raised(image, level, lesions, least: float):
     if not lesions.any():
         return 1.0
     factor = (least * level / image[lesions].median()).clamp(min=1)
-    return 1 + (factor - 1) * _blurred(lesions.float())
+    return 1 + (factor - 1) * blurred(lesions.float())
 
 
 def _bright_rim(labels, generator):
@@ -222,7 +188,7 @@ def _bright_rim(labels, generator):
         return torch.zeros(labels.shape, device=labels.device)
     ventricles = torch.isin(labels, torch.tensor(VENTRICLES, device=labels.device))
     rim = grow(ventricles, whole_number(generator, 1, 4)) & ~ventricles
-    return _blurred(rim.float()) * uniform(generator, 0, 0.6)
+    return blurred(rim.float()) * uniform(generator, 0, 0.6)
 
 
 def horn_caps(labels, generator):
@@ -247,24 +213,19 @@ def horn_caps(labels, generator):
         aft |= ventricle & (forward < first + depth)
     for tips, strength in ((fore, front), (aft, back)):
         caps = torch.maximum(caps, strength * (grow(tips, steps) & white))
-    return _blurred(_blurred(caps))
+    return blurred(blurred(caps))
 
 
 def _bright_plexus(labels, generator):
     """By how much choroid plexus is brighter on FLAIR than painted or scanned: 0 to 0.8."""
     plexus = torch.isin(labels, torch.tensor(PLEXUS, device=labels.device)).float()
-    return _blurred(plexus) * uniform(generator, 0, 0.8) * chance(generator, 0.5)
-
-
-def _blurred(image):
-    """An image (X, Y, Z), each voxel the mean of its 27 neighbours."""
-    return avg_pool3d(image[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+    return blurred(plexus) * uniform(generator, 0, 0.8) * chance(generator, 0.5)
 
 
 def scan(image, generator, *, real: bool):
     """What a scanner makes of an image on a 1 mm grid."""
     if not real:  # the labels' edges are sharper than any scanner's
-        image = torch.lerp(image, _blurred(image), uniform(generator, 0.0, 0.8))
+        image = torch.lerp(image, blurred(image), uniform(generator, 0.0, 0.8))
     image = disturb(image, generator, PROTOCOL.artefacts)
     image = acquire(image, 1.0, generator, PROTOCOL, real=real)
     return shade(image, generator)

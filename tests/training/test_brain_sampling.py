@@ -86,7 +86,7 @@ def test_a_label_map_becomes_contrasts_and_classes(map_source, small_canvas, mon
     monkeypatch.setattr(
         brain_sampling, "normalise", lambda scan: scans.append(scan) or normalise(scan)
     )
-    for seed in range(8):
+    for seed in range(16):
         contrasts, classes = draw_brain(map_source, NOTHING, seeded(seed, 0))
         assert contrasts.shape == (3, *small_canvas)
         assert contrasts.dtype == torch.float32

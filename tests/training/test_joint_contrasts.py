@@ -10,19 +10,19 @@ from training.joint_contrasts import (
     grow,
     horn_caps,
     implant,
-    lesion_ratio,
     paint_all,
-    soft_lesions,
     strip,
     uneven_white_matter,
     vary_tissues,
     with_claustrum,
 )
+from training.lesion_contrast import lesion_ratio, soft_lesions, tissue_damage
 from training.randomness import seeded
 
 SHAPE = (32, 36, 30)
 CONTRASTS = ("T1w", "T2w", "FLAIR")
 EVEN = torch.zeros(SHAPE)
+INTACT = torch.zeros(SHAPE)
 SEEDS = pytest.mark.parametrize("seed", range(4))
 
 
@@ -68,19 +68,6 @@ def test_the_margin_of_a_mask_varies(labels):
     assert len({int(strip(labels, seeded(seed, 0)).sum()) for seed in range(12)}) == 3
 
 
-@SEEDS
-def test_lesions_are_soft_at_the_edge_and_uneven_inside(lesions, seed):
-    share = soft_lesions(lesions, seeded(seed, 0))
-    core = torch.from_numpy(ndimage.binary_erosion(lesions))
-    assert (share[~grow(lesions, 1)] == 0).all()
-    assert (share >= 0).all()
-    assert (share <= 1.6).all()
-    assert share[core].min() >= 0.35
-    assert share[core].std() > 0.01
-    outer = grow(lesions, 1) & ~lesions
-    assert 0 < share[outer].mean() < share[lesions & ~core].mean() < share[core].mean()
-
-
 def test_the_septum_between_the_ventricles_is_bright_on_flair_only(labels, monkeypatch):
     labels[12:16, 12:20, 12:18], labels[18:22, 12:20, 12:18] = 4, 43
     between = (slice(16, 18), slice(13, 19), slice(13, 17))
@@ -89,50 +76,29 @@ def test_the_septum_between_the_ventricles_is_bright_on_flair_only(labels, monke
     monkeypatch.setattr(joint_contrasts, "chance", lambda *_: False)
     gain = {name: [] for name in ("FLAIR", "T2w")}
     for seed in range(12):
-        images = paint_all(tuple(gain), labels, torch.zeros(SHAPE), EVEN, seeded(seed, 0))
+        images = paint_all(tuple(gain), labels, INTACT, INTACT, EVEN, seeded(seed, 0))
         for name, image in images.items():
             gain[name].append((image[between].mean() / image[26:30, 12:20, 12:18].mean()).item())
     assert max(gain["FLAIR"]) > 1.2
     assert max(gain["T2w"]) < 1.1
 
 
-def test_large_lesions_fade_in_places_and_small_ones_do_not(monkeypatch):
-    large, small = (torch.zeros((40, 40, 40), dtype=torch.bool) for _ in range(2))
-    large[6:30, 8:30, 8:30] = True
-    small[34:37, 34:37, 34:37] = True
-    lesions = large | small
-    faded = soft_lesions(lesions, seeded(2, 0))
-    monkeypatch.setattr(joint_contrasts, "_largeness", lambda lesions: torch.zeros(lesions.shape))
-    plain = soft_lesions(lesions, seeded(2, 0))
-    assert torch.equal(faded[small], plain[small])
-    kept = (faded / plain)[large]
-    assert 0.5 <= kept.min() < 0.9
-    assert kept.max() == 1
-
-
-@pytest.mark.parametrize("name", CONTRASTS)
-def test_lesions_can_be_seen(name):
-    ratios = [lesion_ratio(name, seeded(seed, 0)) for seed in range(200)]
-    if name == "T1w":
-        assert 0 < np.mean(ratios) < max(ratios) <= 0.93
-    else:
-        assert 1.22 <= min(ratios) < np.mean(ratios)
-
-
 def test_lesions_are_brighter_than_cortex_on_flair_as_real_ones_are(labels, lesions):
     """Else blades of cortex are found as lesions."""
-    assert min(lesion_ratio("FLAIR", seeded(seed, 0), 1.4) for seed in range(50)) > 1.65
+    assert min(lesion_ratio("FLAIR", torch.zeros(()), seeded(seed, 0), 1.4) for seed in range(50)) > 1.65
     labels[6:9, 6:-6, 6:-6] = 3
     cortex, white = labels == 3, (labels == 2) & ~lesions
     for seed in range(12):
-        image = paint_all(["FLAIR"], labels, lesions.float(), EVEN, seeded(seed, 0))["FLAIR"]
+        image = paint_all(["FLAIR"], labels, lesions.float(), INTACT, EVEN, seeded(seed, 0))[
+            "FLAIR"
+        ]
         lesion, grey, base = (image[where].mean() for where in (lesions, cortex, white))
         assert lesion - base > 1.3 * (grey - base)
 
 
 @SEEDS
 def test_lesions_are_bright_on_flair_and_t2w_and_dark_on_t1w(labels, lesions, seed):
-    images = paint_all(CONTRASTS, labels, lesions.float(), EVEN, seeded(seed, 0))
+    images = paint_all(CONTRASTS, labels, lesions.float(), lesions * 0.4, EVEN, seeded(seed, 0))
     assert tuple(images) == CONTRASTS
     white = (labels == 2) & ~lesions & ~grow(labels == 4, 1)
     for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
@@ -143,7 +109,7 @@ def test_lesions_are_bright_on_flair_and_t2w_and_dark_on_t1w(labels, lesions, se
 
 def test_half_a_lesion_is_half_as_bright(labels, lesions):
     none, half, whole = (
-        paint_all(["FLAIR"], labels, amount * lesions.float(), EVEN, seeded(1, 0))["FLAIR"]
+        paint_all(["FLAIR"], labels, amount * lesions.float(), INTACT, EVEN, seeded(1, 0))["FLAIR"]
         for amount in (0, 0.5, 1)
     )
     assert torch.allclose(half, (none + whole) / 2, atol=1e-5)
@@ -161,7 +127,7 @@ def test_bright_rims_of_ventricles_are_painted_on_flair_and_t2w_only(labels, mon
             monkeypatch.setattr(
                 joint_contrasts, "chance", lambda _, p, on=strength: on and p == 0.6
             )
-            images = paint_all(CONTRASTS, labels, torch.zeros(SHAPE), EVEN, seeded(seed, 0))
+            images = paint_all(CONTRASTS, labels, INTACT, INTACT, EVEN, seeded(seed, 0))
             # the generators part ways: compare the rim with the white matter of its own image
             for name, image in images.items():
                 ratios[name, strength].append((image[rim].mean() / image[far].mean()).item())
@@ -213,9 +179,9 @@ def test_unevenness_is_seen_in_all_contrasts_as_lesions_are(labels, painted):
     pair = []
     for field in (bright, EVEN):
         if painted:
-            pair.append(paint_all(CONTRASTS, labels, nothing, field, seeded(1, 0)))
+            pair.append(paint_all(CONTRASTS, labels, nothing, nothing, field, seeded(1, 0)))
         else:
-            pair.append(implant(real, nothing, field, seeded(1, 0)))
+            pair.append(implant(real, nothing, nothing, field, seeded(1, 0)))
     ratios = [(pair[0][name] / pair[1][name])[labels == 2].median() for name in CONTRASTS]
     assert ratios == pytest.approx([0.93, 1.3, 1.2], abs=0.02)
     assert torch.equal(pair[0]["FLAIR"][labels == 4], pair[1]["FLAIR"][labels == 4])
@@ -225,14 +191,16 @@ def test_unevenness_is_seen_in_all_contrasts_as_lesions_are(labels, painted):
 def test_implanted_lesions_keep_all_around_and_the_texture_inside(lesions, seed):
     texture = torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed)) + 1
     real = {name: texture.clone() for name in CONTRASTS}
-    share = soft_lesions(lesions, seeded(seed, 1))
-    images = implant(real, share, EVEN, seeded(seed, 2))
+    share, damage = soft_lesions(lesions, seeded(seed, 1)), tissue_damage(lesions, seeded(seed, 1))
+    images = implant(real, share, damage, EVEN, seeded(seed, 2))
     for name, sign in (("T1w", -1), ("T2w", 1), ("FLAIR", 1)):
         image = images[name]
         assert torch.equal(image[share == 0], texture[share == 0])
         change = (image / texture - 1)[lesions]
         assert (sign * change > 0).all(), name
-        assert torch.allclose(change / share[lesions], (change / share[lesions])[:1], atol=1e-4)
+        whole = (change / share[lesions]).abs()  # of a voxel that is lesion and nothing else
+        if name != "FLAIR":
+            assert torch.corrcoef(torch.stack([whole, damage[lesions]]))[0, 1] > 0.999
         assert torch.equal(real[name], texture)
 
 

@@ -85,7 +85,10 @@ def test_the_septum_between_the_ventricles_is_bright_on_flair_only(labels, monke
 
 def test_lesions_are_brighter_than_cortex_on_flair_as_real_ones_are(labels, lesions):
     """Else blades of cortex are found as lesions."""
-    assert min(lesion_ratio("FLAIR", torch.zeros(()), seeded(seed, 0), 1.4) for seed in range(50)) > 1.65
+    assert (
+        min(lesion_ratio("FLAIR", torch.zeros(()), seeded(seed, 0), 1.4) for seed in range(50))
+        > 1.65
+    )
     labels[6:9, 6:-6, 6:-6] = 3
     cortex, white = labels == 3, (labels == 2) & ~lesions
     for seed in range(12):

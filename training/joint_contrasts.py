@@ -10,10 +10,10 @@ from training.acquisition import Protocol, acquire, disturb, shade
 from training.deformation import resize, smooth_noise
 from training.lesion_contrast import (
     CORTEX_RATIO,
-    SLIGHT,
     blurred,
     least_lesion_ratio,
     lesion_ratio,
+    slight_ratio,
 )
 from training.randomness import chance, uniform, whole_number
 from training.sources import is_brain
@@ -72,14 +72,14 @@ def paint_all(names, labels, share, damage, bright, generator) -> dict:
     labels = with_claustrum(labels, generator)
     grey = torch.isin(labels, torch.tensor(CORTEX, device=labels.device))
     lobes = grey * smooth_noise(labels.shape, 6, generator)[0] * uniform(generator, 0, 0.1)
-    images, slight = {}, torch.full((), SLIGHT, device=labels.device)
+    images = {}
     for name in names:
         image, white = _paint(labels, generator, name)
         if name == "FLAIR":  # limbic and insular cortex are the brightest
             image = image + white * lobes
         cortex = image[grey].mean() / white if grey.any() else torch.ones(())
         lesion = white * lesion_ratio(name, damage, generator, cortex.item())
-        rim_level = white * lesion_ratio(name, slight, generator, cortex.item())
+        rim_level = white * slight_ratio(name, generator, cortex.item())
         image = image + white * UNEVEN[name] * bright
         if name != "T1w":
             image = image + rim_strength * rim * (rim_level - image).clamp(min=0)
@@ -168,7 +168,7 @@ def vary_tissues(images: dict, labels, lesions, generator):
             ratio = (image[cortical].median() / level).item() if cortical.any() else ratio
             image = image * _raised(image, level, lesions, least_lesion_ratio(ratio))
         if name != "T1w":
-            bright = level * lesion_ratio(name, torch.tensor(SLIGHT), generator, ratio)
+            bright = level * slight_ratio(name, generator, ratio)
             image = image + rim * (bright - image).clamp(min=0)
         varied[name] = image
     return varied, ratio

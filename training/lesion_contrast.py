@@ -82,6 +82,11 @@ def lesion_ratio(name: str, damage, generator, cortex: float = CORTEX_RATIO):
     return 1 + bright * (1 - uniform(generator, 0, 0.6) * free)
 
 
+def slight_ratio(name: str, generator, cortex: float = CORTEX_RATIO):
+    """The same of what is bright without being a lesion, as rims and caps are: a 0-d tensor."""
+    return lesion_ratio(name, torch.tensor(SLIGHT), generator, cortex)
+
+
 def blurred(image):
     """An image (X, Y, Z), each voxel the mean of its 27 neighbours."""
     return avg_pool3d(image[None, None], 3, 1, 1, count_include_pad=False)[0, 0]

@@ -48,6 +48,16 @@ def test_large_lesions_fade_in_places_and_small_ones_do_not(monkeypatch):
     assert kept.max() == 1
 
 
+@pytest.mark.parametrize("name", ["T1w", "T2w", "FLAIR"])
+def test_lesions_with_some_damage_can_be_seen(name):
+    damage = torch.tensor(0.4)
+    ratios = [lesion_ratio(name, damage, seeded(seed, 0)).item() for seed in range(200)]
+    if name == "T1w":
+        assert 0 < np.mean(ratios) < max(ratios) <= 0.93
+    else:
+        assert 1.22 <= min(ratios) < np.mean(ratios)
+
+
 def test_tissue_is_lost_with_depth_and_less_in_small_lesions():
     lesions = torch.zeros((40, 40, 40), dtype=torch.bool)
     lesions[6:30, 8:30, 8:30] = True

@@ -7,6 +7,7 @@ import torch
 from scipy import ndimage
 from torch.nn.functional import avg_pool3d
 
+from measures.components import bounding_box
 from training import contrast as contrasts
 from training.deformation import smooth_noise
 from training.randomness import randn, uniform
@@ -35,9 +36,20 @@ def tissue_damage(lesions, generator):
     severity = uniform(generator, 0.2, 1.2)
     reach_mm = uniform(generator, 1.0, 5.0)
     uneven = uniform(generator, 0.1, 0.5) * smooth_noise(lesions.shape, 14, generator)[0]
-    depth = torch.from_numpy(ndimage.distance_transform_edt(lesions.numpy()).astype(np.float32))
-    lost = severity * (1 + uneven).clamp(0.2, 1.8) * (1 - torch.exp(-(depth + 0.7) / reach_mm))
+    kept = torch.exp(-(_depth(lesions) + 0.7) / reach_mm)
+    lost = severity * (1 + uneven).clamp(0.2, 1.8) * (1 - kept)
     return lost.clamp(0, 1)
+
+
+def _depth(lesions):
+    """Distance in voxels of a mask's voxels (X, Y, Z, bool) from its border, sought in its box."""
+    depth = torch.zeros(lesions.shape)
+    if lesions.any():
+        mask = lesions.numpy()
+        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in bounding_box(mask))
+        found = ndimage.distance_transform_edt(mask[box]).astype(np.float32)
+        depth[box] = torch.from_numpy(found)
+    return depth
 
 
 def soft_lesions(lesions, generator):

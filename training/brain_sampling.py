@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from networks.brain_classes import CLASSES, CONTRASTS, LESION
+from networks.brain_classes import CLASSES, CONTRASTS, LESION, NUMBERS
 from networks.deepscan import AXIAL, CORONAL, SAGITTAL, SLICES, planes
 from networks.geometry import normalise, sample_volume
 from networks.lesions import CANVAS
@@ -53,6 +53,8 @@ FREE = 0.15
 DRAWN_WEIGHT = 3
 # Share of a lesion's brightness from which a voxel of it can be seen.
 VISIBLE = 0.4
+# So many voxels from its border a lesion is judged by its brightness.
+OUTER = 2
 #: Which contrasts a sample keeps, and how often. Always FLAIR: without it a lesion is hardly
 #: brighter than CSF and cortex beside it, and a CPU's few steps were lost on such samples.
 PRESENT = (
@@ -120,7 +122,23 @@ def draw_brain(source: Source, recipe: BrainRecipe, generator):
     if drawn is not None:
         classes[drawn] = LESION
     mask = strip(labels, generator)
-    return _scan_all(images, mask, generator, real=source.is_real), classes
+    scanned = _scan_all(images, mask, generator, real=source.is_real)
+    classes[_no_brighter_than_cortex(scanned, classes)] = IGNORED
+    return scanned, classes
+
+
+def _no_brighter_than_cortex(contrasts, classes):
+    """Mask (X, Y, Z) of a lesion's outer voxels that FLAIR, as scanned, does not tell from cortex.
+
+    Of drawn lesions one voxel in twenty is so faint as scanned, after blurring by thick slices one
+    in six. Learnt as lesion, each of them would teach that cortex is. Inside, where water is free,
+    lesions may be dark.
+    """
+    flair, lesion = contrasts[CONTRASTS.index("FLAIR")], classes == LESION
+    cortex = flair[classes == NUMBERS["cortex"]]
+    if not len(cortex) or not lesion.any():
+        return torch.zeros_like(lesion)
+    return lesion & (flair < cortex.median()) & grow(~lesion, OUTER)
 
 
 def _heal(images: dict, source: Source, healed, points) -> dict:

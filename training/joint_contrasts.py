@@ -166,7 +166,7 @@ def vary_tissues(images: dict, labels, lesions, generator):
         if name == "FLAIR":
             image = image * (1 + lobes) * (1 + plexus)
             ratio = (image[cortical].median() / level).item() if cortical.any() else ratio
-            image = image * _raised(image, level, lesions, least_lesion_ratio(ratio))
+            image = image * _raised(image, level, lesions, least_lesion_ratio(ratio, generator))
         if name != "T1w":
             bright = level * slight_ratio(name, generator, ratio)
             image = image + rim * (bright - image).clamp(min=0)

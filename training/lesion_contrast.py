@@ -16,6 +16,8 @@ CORTEX_RATIO = 1.17  # usual brightness of cortex on FLAIR over that of white ma
 SMALL, LARGE = 50, 1000  # voxels of a lesion
 # A lesion's intensity over that of white matter where all tissue is lost; it grows in proportion.
 DESTROYED = {"T1w": (0.15, 0.40), "T2w": (2.4, 3.3)}
+# By how many times as much as cortex a lesion exceeds white matter on FLAIR at least.
+EXCESS = (1.8, 3.0)
 # Damage from which on FLAIR darkens again, as the lesion's water becomes as free as CSF.
 FREE_WATER = 0.45
 # Damage of what is bright without being a lesion, as the rims of the ventricles are.
@@ -72,9 +74,13 @@ def _largeness(lesions):
     return torch.from_numpy(large.astype(np.float32)[numbered])
 
 
-def least_lesion_ratio(cortex: float) -> float:
-    """How bright on FLAIR a lesion is at least, and cortex, over white matter: it exceeds it."""
-    return 1 + 1.7 * (cortex - 1)
+def least_lesion_ratio(cortex: float, generator) -> float:
+    """How bright on FLAIR a lesion is at least over white matter, where ``cortex`` is how bright.
+
+    Drawn lesions of the kit's training subject exceed white matter by 2.6 times as much as its
+    cortex does (median), small ones too; nineteen in twenty voxels exceed the cortex's median.
+    """
+    return 1 + uniform(generator, *EXCESS) * (cortex - 1)
 
 
 def lesion_ratio(name: str, damage, generator, cortex: float = CORTEX_RATIO):
@@ -82,14 +88,14 @@ def lesion_ratio(name: str, damage, generator, cortex: float = CORTEX_RATIO):
 
     On FLAIR well brighter than ``cortex`` but where most tissue is lost. Drawn lesions of the kit's
     training subject have 1.28 to 1.49 there (quartiles, edges included), a tenth of their voxels
-    less than 1.18; they exceed white matter by 2.6 times as much as its cortex does. Were they
-    painted as faint as cortex, every blade of cortex between two gyri would be found as one.
+    less than 1.18. Were they painted as faint as cortex, every blade of cortex between two gyri
+    would be found as one.
     """
     if name in DESTROYED:
         return 1 + damage * (uniform(generator, *DESTROYED[name]) - 1)
     mean, deviation = contrasts.CONTRASTS[name]["lesion"]
     value = mean + deviation * randn((), generator).item()
-    bright = max(value, 1.28, least_lesion_ratio(cortex)) - 1
+    bright = max(value, 1.28, least_lesion_ratio(cortex, generator)) - 1
     free = ((damage - FREE_WATER) / (1 - FREE_WATER)).clamp(min=0)
     return 1 + bright * (1 - uniform(generator, 0, 0.6) * free)
 

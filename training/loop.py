@@ -26,10 +26,11 @@ class Task:
     """What one network brings to the loop.
 
     ``samples(start, length)`` returns a dataset whose first item is training sample ``start``;
-    ``loss(prediction, target)`` a scalar tensor; ``validate(network)`` a score, higher is
-    better, with the network in evaluation mode and gradients off. ``pictured`` are the pairs
-    (image, target) shown in ``progress.png`` at every validation, by ``layers``. ``join`` is the
-    loader's collate function; ``on_cpu`` says that samples are made on the CPU on any device.
+    ``loss(prediction, target)`` a scalar tensor of what the network returns, in float32;
+    ``validate(network)`` a score, higher is better, in evaluation mode and gradients off.
+    ``pictured`` are the pairs (image, target) shown in ``progress.png`` at every validation, by
+    ``layers``. ``join`` is the loader's collate function; ``on_cpu`` says that samples are made on
+    the CPU on any device.
     """
 
     name: str
@@ -171,7 +172,7 @@ class Trainer:
         image = image.to(device, memory_format=LAYOUTS[image.ndim])
         with fast_autocast(device):
             prediction = self.network(image)
-        loss = self.task.loss(prediction.float(), target.to(device))
+        loss = self.task.loss(_in_float32(prediction), target.to(device))
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -209,6 +210,11 @@ class Trainer:
         path = self.output / f"{self.task.name}.safetensors"
         save(self.averaged.module, path)
         return path
+
+
+def _in_float32(prediction):
+    """One output, or a list of them (deep supervision), in full precision."""
+    return [p.float() for p in prediction] if isinstance(prediction, list) else prediction.float()
 
 
 def _one_thread(_worker: int) -> None:

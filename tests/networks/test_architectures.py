@@ -29,7 +29,9 @@ def test_deepscan():
 def test_dynunet_is_supervised_deeply_while_it_trains():
     network = build(DYNUNET)
     images = torch.rand(1, 3, 16, 16, 16)
-    assert network.train()(images).shape == (1, 2, 17, 16, 16, 16)
+    fine, coarse = network.train()(images)
+    assert fine.shape == (1, 17, 16, 16, 16)
+    assert coarse.shape == (1, 17, 8, 8, 8)
     with torch.no_grad():
         assert network.eval()(images).shape == (1, 17, 16, 16, 16)
 

@@ -154,12 +154,30 @@ def test_lesions_nobody_could_see_are_neither_learnt_nor_held_against_the_networ
         return share
 
     monkeypatch.setattr(brain_sampling, "soft_lesions", soft)
+    monkeypatch.setattr(brain_sampling, "scan", lambda image, _, real: image)
     for _, classes in draws(map_source, 3):
         found = classes[box]
         assert (found[5:] == LESION).any()
         assert not (found[:3] == LESION).any()
         assert (found[:3] == IGNORED).any()
-        assert not (found[5:] == IGNORED).any()
+        assert not (found[7] == IGNORED).any()
+        assert (found[5:7] == IGNORED).sum() < 0.25 * (found[5:7] == LESION).sum()
+
+
+def test_lesions_as_faint_as_cortex_are_left_out_but_for_dark_centres():
+    classes = torch.full((20, 20, 20), 3)
+    classes[:4] = 2
+    classes[6:16, 6:16, 6:16] = LESION
+    contrasts = torch.zeros((3, 20, 20, 20))
+    contrasts[FLAIR][:4] = torch.linspace(0.5, 1.5, 1600).reshape(4, 20, 20)
+    contrasts[FLAIR][classes == LESION] = 1.2
+    contrasts[FLAIR][6] = 0.9  # one side is fainter than cortex usually is
+    contrasts[FLAIR][10:12, 10:12, 10:12] = 0.2  # free water
+    left_out = brain_sampling._no_brighter_than_cortex(contrasts, classes)
+    faint = torch.zeros_like(left_out)
+    faint[6, 6:16, 6:16] = True
+    assert torch.equal(left_out, faint)
+    assert not brain_sampling._no_brighter_than_cortex(contrasts, classes.clamp(min=3)).any()
 
 
 def test_single_lesions_stay_where_lesions_can_be(map_source, monkeypatch):

@@ -72,7 +72,13 @@ def gather_sources(options, plan, subjects, head_labels) -> list:
         labels = sources.LabelFiles(
             options.labels, options.segmentation, options.transforms, tuple(options.thalamus_labels)
         )
-        found += plan.real_sources(options, labels, subjects)
+        real = plan.real_sources(options, labels, subjects)
+        for subject in subjects:
+            if not any(source.name.split("_")[0] == f"sub-{subject}" for source in real):
+                LOGGER.warning(
+                    "sub-%s is not used: no image in --data of which --labels has labels", subject
+                )
+        found += real
     return found
 
 

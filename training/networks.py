@@ -48,7 +48,12 @@ class Request:
     contrast: str | None = None
 
     def shapes(self):
-        """Single lesions of the masks, or None."""
+        """Single lesions of the masks, or None. ValueError for a brain mask among them."""
+        for path in map(Path, self.lesion_masks):
+            if "label-brain" in path.name:
+                raise ValueError(
+                    f"{path} is a brain mask: list lesion masks, it is found by theirs"
+                )
         return read_lesion_shapes(self.lesion_masks) if self.lesion_masks else None
 
     def people(self):

@@ -1,6 +1,7 @@
 """msmorph-train end to end on a tiny network: weights, card, log, resume."""
 
 import json
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -43,6 +44,15 @@ def test_training_writes_weights_that_load(label_map, tmp_path):
 def test_no_source_is_said(tmp_path):
     with pytest.raises(SystemExit, match="no training source"):
         cli.main(["deepgrai-stage1", "--output", str(tmp_path)])
+
+
+def test_a_subject_without_labels_is_named(tmp_path, caplog):
+    options = SimpleNamespace(data=tmp_path, labels=tmp_path, segmentation=None, transforms=None,
+                              thalamus_labels=(10, 49))  # fmt: skip
+    real = [SimpleNamespace(name="sub-a1_ses-01_FLAIR")]
+    plan = SimpleNamespace(crop_mm=None, real_sources=lambda *_: real)
+    assert cli.gather_sources(options, plan, ["a1", "a"], []) == real
+    assert [record.args for record in caplog.records] == [("a",)]
 
 
 @pytest.mark.slow

@@ -89,6 +89,12 @@ def test_only_masks_with_a_brain_beside_them_are_of_people(tmp_path, monkeypatch
     assert Request().shapes() is None
 
 
+def test_a_brain_mask_is_not_implanted_as_a_lesion(tmp_path):
+    request = Request(lesion_masks=[tmp_path / "a_label-brain_mask.nii.gz"])
+    with pytest.raises(ValueError, match=r"label-brain_mask.* is a brain mask"):
+        request.shapes()
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "patch"),
     [("deepscan", "DEEPSCAN", ()), ("lesion-unet", "UNET", ("--patch", "32"))],

@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     step.add_argument("gate", type=Path)
     step.add_argument("out", type=Path, help="MSMorph's derivatives of it")
     step.add_argument("scores", type=Path, help="folder to write, replaced")
-    step.add_argument("--model", default="deepscan", choices=["deepscan", "unet"])
+    step.add_argument("--model", default="unet", choices=["deepscan", "unet"])
     step.add_argument("--own-lesions", type=Path, help="mask on the T1w's grid")
     step.add_argument("--structures", type=Path, help="FreeSurfer's labels on the T1w's grid")
     step.set_defaults(run=score)

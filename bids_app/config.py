@@ -86,7 +86,7 @@ class Config:
     random_seed: int = 1
     skull_strip: str = "auto"
     ignore: list[str] = field(default_factory=list)
-    lesion_model: str = "deepscan"
+    lesion_model: str = "unet"
     lesion_filling: bool = False
     norms: Path | None = None
     inter_scanner_sd: dict[str, float] = field(default_factory=dict)

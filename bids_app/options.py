@@ -197,8 +197,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         SUBSET, ("--tasks",), "tasks",
-        "what to measure; 'lesions' and 'enhancement' need weights of your own (--model-dir); "
-        "'enhancement' is experimental and includes 'lesions'",
+        "what to measure; 'enhancement' is experimental, includes 'lesions' and needs weights of "
+        "your own (--model-dir)",
         " ".join(DEFAULT_TASKS), _several(choices=ALL_TASKS),
     ),
     Option(
@@ -226,8 +226,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         WORKFLOW, ("--lesion-model",), "lesion_model",
-        "network that finds the brain lesions; volumes of the two must not be mixed",
-        "deepscan", {"choices": LESION_MODELS},
+        "network that finds the brain lesions; volumes of the two must not be mixed; 'deepscan' "
+        "needs weights of your own (--model-dir)",
+        "unet", {"choices": LESION_MODELS},
     ),
     Option(
         WORKFLOW, ("--lesion-filling",), "lesion_filling",

@@ -26,7 +26,7 @@ class _LesionsInputSpec(ContrastsInputSpec):
     brain_mask = File(exists=True, mandatory=True, desc="brain mask of the FLAIR, else of the T2w")
     ref_to_mni_itk = File(exists=True, desc="pulls the reference onto the template")
     ref_to_mni_flag = traits.Str("ok", usedefault=True, desc="'ok' or why it is misaligned")
-    lesion_model = traits.Enum("deepscan", "unet", usedefault=True, desc="as --lesion-model")
+    lesion_model = traits.Enum("unet", "deepscan", usedefault=True, desc="as --lesion-model")
     fill_t1w = traits.Bool(False, usedefault=True, desc="also fill the lesions of the T1w")
     random_seed = traits.Int(1, usedefault=True, desc="seed of the filling's texture")
 
@@ -77,7 +77,8 @@ class LesionSegmentation(ModelInterface):
         name = WEIGHTS[self.inputs.lesion_model]
         network, card = load_network(name, self.inputs.model_dir, device)
         seen = lesions.segment_lesions(images.contrasts(), images.brain(), network, card, device)
-        return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}
+        found = _Cleaned(seen, card.get("threshold", 0.5), card.get("few_lesions_ml", 0.0))
+        return found, {"name": name, **card}
 
     def _save_first(self, runtime, images, found) -> None:
         """Maps and measures on the grid of the FLAIR, else of the T2w."""
@@ -217,7 +218,7 @@ class _Images:
 class _Cleaned:
     """A network's map without lesions that are none: in plexus and ventricle, or too small."""
 
-    def __init__(self, seen, threshold: float):
+    def __init__(self, seen, threshold: float, few_ml: float):
         import numpy as np
         from scipy import ndimage
 
@@ -225,6 +226,7 @@ class _Cleaned:
         from networks.brain_classes import LESION
 
         self._seen, self.threshold, self.clipped = seen, threshold, seen.clipped
+        self.few_ml = few_ml
         lesion = seen.likelihood[LESION]
         structures = _freesurfer(_likeliest(seen.likelihood))
         kept = find_lesions(lesion > threshold, seen.affine, structures) > 0
@@ -311,7 +313,7 @@ def _measure(images, found, probability, uncertainty, structures):
     columns |= volumes if known is not None else dict.fromkeys(volumes)
     columns["qc_structures_flag"] = structure_flag
     columns["qc_lesion_contrasts"] = "+".join(images.used)
-    flag = measured.implausibility(table, lesions, known, probability)
+    flag = measured.implausibility(table, lesions, known, probability, found.few_ml)
     if found.clipped > MOST_CLIPPED:
         flag = f"{100 * found.clipped:.0f}% of the brain mask lies outside of what the network sees"
     columns["qc_lesion_flag"] = flag

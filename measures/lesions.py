@@ -208,13 +208,15 @@ def implausibility(
     lesions: np.ndarray,
     structures: np.ndarray | None,
     probability: np.ndarray | None = None,
+    few_ml: float = 0.0,
 ) -> str:
     """Why a session's lesions want a look, or ``ok``.
 
     ``lesions`` is the map (X, Y, Z) that ``table`` measures; ``structures`` and ``probability``
     are on its grid. Checked are an unusable probability, no brain, no lesion at all, more than
-    10 % of the lesions outside the brain and more than 10 % of the white matter (the white
-    matter's labels and all lesions).
+    10 % of the lesions outside the brain, more than 10 % of the white matter (the white matter's
+    labels and all lesions), and less than ``few_ml`` in all, below which the network was seen to
+    find as much that is none.
     """
     if probability is not None:
         if not np.isfinite(probability).all():
@@ -235,4 +237,10 @@ def implausibility(
     share = np.count_nonzero(inside) / np.count_nonzero(white)
     if share > LARGEST_SHARE_OF_WHITE_MATTER:
         return f"lesions fill {100 * share:.0f}% of the white matter"
+    total_ml = sum(row["lesion_mm3"] for row in table.rows) / 1000
+    if total_ml < few_ml:
+        return (
+            f"only {total_ml:.1f} mL of lesions were found; below {few_ml:g} mL much of what this"
+            " network finds can be false"
+        )
     return "ok"

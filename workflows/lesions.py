@@ -27,7 +27,7 @@ def init_lesions_wf(
     contrasts: tuple[str, ...],
     reference: str,
     weights_sha256: list[str],
-    lesion_model: str = "deepscan",
+    lesion_model: str = "unet",
     fill_t1w: bool = False,
     model_dir: str | None = None,
     device: str = "cpu",

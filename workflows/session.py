@@ -24,7 +24,7 @@ def init_session_wf(
     model_dir: str | None = None,
     device: str = "cpu",
     skull_strip: str = "auto",
-    lesion_model: str = "deepscan",
+    lesion_model: str = "unet",
     lesion_filling: bool = False,
     omp_nthreads: int = 1,
     random_seed: int = 1,

@@ -128,7 +128,7 @@ def test_inject_and_score(person, capsys):
     with pytest.raises(SystemExit, match="no lesion mask of sub-a, sub-adraw2"):
         run(person, "score", gate, out, person / "scores")
     for subject in ("sub-a", "sub-adraw2"):
-        name = f"{subject}_space-T1w_label-L_desc-deepscan_mask.nii.gz"
+        name = f"{subject}_space-T1w_label-L_desc-unet_mask.nii.gz"
         _save(INJECTED | OWN, out / subject / "anat" / name)
     _save(OWN, person / "own.nii.gz")
     scores = person / "scores"

@@ -76,7 +76,8 @@ def finished(tmp_path_factory, demo):
     shutil.copyfile(demo / "dataset_description.json", bids / "dataset_description.json")
     command = [
         sys.executable, "-m", "bids_app.cli", bids, root / "out", "participant", "--tasks",
-        "enhancement", "--model-dir", models, "--skip-bids-validation", "--nprocs", "2",
+        "enhancement", "--lesion-model", "deepscan", "--model-dir", models,
+        "--skip-bids-validation", "--nprocs", "2",
     ]  # fmt: skip
     run = subprocess.run([str(c) for c in command], cwd=root, capture_output=True, text=True)
     return run, root / "out"

@@ -57,11 +57,7 @@ def test_defaults(bids, monkeypatch):
     assert config.mem_gb > 0
     assert config.work_dir == bids.parent / "work"
     assert (config.tasks, config.device) == (["thalamus"], "auto")
-    assert (config.lesion_model, config.lesion_filling, config.random_seed) == (
-        "deepscan",
-        False,
-        1,
-    )
+    assert (config.lesion_model, config.lesion_filling, config.random_seed) == ("unet", False, 1)
     assert (config.participant_label, config.session_label, config.ignore) == ([], [], [])
     assert config.log_dir == bids.parent / "out" / "logs"
 
@@ -215,13 +211,15 @@ def test_the_group_level_needs_no_dataset(bids, tmp_path):
 
 
 def test_lesion_options_survive_the_config_file(bids, tmp_path):
-    first = parse(bids, "--lesion-model", "unet", "--lesion-filling", "--tasks", "lesions")
-    assert (first.lesion_model, first.lesion_filling, first.tasks) == ("unet", True, ["lesions"])
+    first = parse(bids, "--lesion-model", "deepscan", "--lesion-filling", "--tasks", "lesions")
+    assert (first.lesion_model, first.lesion_filling) == ("deepscan", True)
+    assert first.tasks == ["lesions"]
     file = tmp_path / "config.toml"
     first.write_toml(file)
     again = parse(bids, "--config-file", str(file))
-    assert (again.lesion_model, again.lesion_filling, again.tasks) == ("unet", True, ["lesions"])
-    assert parse(bids, "--config-file", str(file), "--lesion-model", "deepscan").lesion_filling
+    assert (again.lesion_model, again.lesion_filling) == ("deepscan", True)
+    assert again.tasks == ["lesions"]
+    assert parse(bids, "--config-file", str(file), "--lesion-model", "unet").lesion_filling
 
 
 def test_config_file_gives_defaults_and_the_command_line_wins(bids, tmp_path):

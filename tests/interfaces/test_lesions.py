@@ -118,6 +118,7 @@ def scan(tmp_path, classes):
                 inputs[name] = write_itk(value, tmp_path / f"{name}.txt")
         folder = tmp_path / "node"
         folder.mkdir(exist_ok=True)
+        inputs = {"lesion_model": "deepscan"} | inputs
         return LesionSegmentation(brain_mask=mask, **inputs).run(cwd=str(folder)).outputs
 
     return run
@@ -356,6 +357,13 @@ def test_the_card_says_the_threshold(scan, network, threshold, count):
     outputs = scan("flair")
     assert outputs.measures["lesion_count"] == count
     assert outputs.meta["Threshold"] == (threshold or 0.5)
+
+
+def test_the_card_says_how_few_lesions_want_a_look(scan, network):
+    network[0]["few_lesions_ml"] = 5
+    outputs = scan("flair")
+    assert outputs.measures["lesion_count"] == 3
+    assert "below 5 mL much" in outputs.measures["qc_lesion_flag"]
 
 
 def test_a_brain_larger_than_the_canvas_is_flagged(scan, monkeypatch):

@@ -128,14 +128,21 @@ def test_no_lesion_and_no_structures(brain):
     assert found["qc_lesion_regions_flag"] == "no structures were segmented"
 
 
-def flag(mask, structures, probability=None) -> str:
+def flag(mask, structures, probability=None, few_ml=0.0) -> str:
     lesions = find_lesions(mask, np.eye(4))
     table = measure_lesions(lesions, np.eye(4), structures)
-    return implausibility(table, lesions, structures, probability)
+    return implausibility(table, lesions, structures, probability, few_ml)
 
 
 def test_plausible_lesions(brain, mask):
     assert flag(mask, brain, mask.astype(float)) == "ok"
+
+
+def test_few_lesions_may_be_false(brain, mask):
+    total_ml = np.count_nonzero(mask) / 1000
+    assert flag(mask, brain, few_ml=total_ml) == "ok"
+    found = flag(mask, brain, few_ml=total_ml + 0.01)
+    assert found.startswith(f"only {total_ml:.1f} mL of lesions were found; below 0.117 mL")
 
 
 def test_implausible_lesions(brain, mask):

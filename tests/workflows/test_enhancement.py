@@ -5,7 +5,7 @@ import pytest
 from workflows.enhancement import RESULTS, init_enhancement_wf
 from workflows.session import init_session_wf
 
-HASHES = {"deepscan": "a", "enhancement": "b"}
+HASHES = {"lesion-unet": "a", "enhancement": "b"}
 
 
 def test_every_output_has_its_field():

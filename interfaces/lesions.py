@@ -77,8 +77,7 @@ class LesionSegmentation(ModelInterface):
         name = WEIGHTS[self.inputs.lesion_model]
         network, card = load_network(name, self.inputs.model_dir, device)
         seen = lesions.segment_lesions(images.contrasts(), images.brain(), network, card, device)
-        found = _Cleaned(seen, card.get("threshold", 0.5), card.get("few_lesions_ml", 0.0))
-        return found, {"name": name, **card}
+        return _Cleaned(seen, card), {"name": name, **card}
 
     def _save_first(self, runtime, images, found) -> None:
         """Maps and measures on the grid of the FLAIR, else of the T2w."""
@@ -218,15 +217,17 @@ class _Images:
 class _Cleaned:
     """A network's map without lesions that are none: in plexus and ventricle, or too small."""
 
-    def __init__(self, seen, threshold: float, few_ml: float):
+    def __init__(self, seen, card: dict):
         import numpy as np
         from scipy import ndimage
 
         from measures.lesions import find_lesions
         from networks.brain_classes import LESION
 
-        self._seen, self.threshold, self.clipped = seen, threshold, seen.clipped
-        self.few_ml = few_ml
+        self._seen, self.clipped = seen, seen.clipped
+        self.threshold = threshold = card.get("threshold", 0.5)
+        self.few_ml = card.get("few_lesions_ml", 0.0)
+        self.unlearnt = card.get("unlearnt_structures", ())
         lesion = seen.likelihood[LESION]
         structures = _freesurfer(_likeliest(seen.likelihood))
         kept = find_lesions(lesion > threshold, seen.affine, structures) > 0
@@ -304,6 +305,7 @@ def _measure(images, found, probability, uncertainty, structures):
     affine = images.first.affine
     lesions = measured.find_lesions(probability > found.threshold, affine, structures)
     volumes = _structure_columns(structures, voxel_geometry(affine)[1], lesions)
+    volumes |= {f"structure_{name}_ml": None for name in found.unlearnt}
     structure_flag = structures_flag(volumes)
     known = structures if structure_flag == "ok" else None
     table = measured.measure_lesions(
@@ -321,10 +323,19 @@ def _measure(images, found, probability, uncertainty, structures):
 
 
 def _structure_columns(structures, voxel_mm3: float, lesions) -> dict:
-    """Volumes (mL) of the structures that the networks know."""
-    from measures.structures import structure_volumes
+    """Volumes (mL) of the structures that the networks know.
+
+    Lesions count as cerebral white matter but in cortex, brain stem and cerebellum: the likeliest
+    structure of a lesion deep in white matter can be caudate (twice its volume in one patient).
+    """
+    import numpy as np
+
+    from measures.structures import labels_of, structure_volumes
     from networks.brain_classes import CLASSES
 
+    (white, *_) = labels_of("cerebral_white_matter")
+    keeping = (0, *labels_of("cerebral_white_matter", "cortex", "brain_stem", "cerebellum"))
+    structures = np.where((lesions > 0) & ~np.isin(structures, keeping), white, structures)
     volumes = structure_volumes(structures, voxel_mm3, lesions)
     volumes["structure_other_ventricles_ml"] = volumes["structure_third_ventricle_ml"]
     names = [f"structure_{name}_ml" for name, _ in CLASSES[2:]]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from nipype.interfaces.base import isdefined
 
-from interfaces.lesions import LesionSegmentation
+from interfaces.lesions import LesionSegmentation, _structure_columns
 from interfaces.registration import write_itk
 from networks import deepscan, lesions
 from networks.brain_classes import CLASSES
@@ -364,6 +364,25 @@ def test_the_card_says_how_few_lesions_want_a_look(scan, network):
     outputs = scan("flair")
     assert outputs.measures["lesion_count"] == 3
     assert "below 5 mL much" in outputs.measures["qc_lesion_flag"]
+
+
+def test_the_card_says_which_structures_are_not_learnt(scan, network):
+    assert scan("flair").measures["structure_brain_stem_ml"] > 0
+    network[0]["unlearnt_structures"] = ["brain_stem"]
+    measures = scan("flair").measures
+    assert measures["structure_brain_stem_ml"] is None
+    assert measures["structure_cortex_ml"] > 0
+
+
+def test_lesions_are_white_matter_whatever_deep_structure_they_look_like():
+    structures = np.full((10, 10, 10), 2, np.int16)
+    structures[:2], structures[2:4] = 11, 16  # caudate, brain stem
+    lesions = np.zeros(structures.shape, int)
+    lesions[1:3] = 1
+    volumes = _structure_columns(structures, 1.0, lesions)
+    assert volumes["structure_caudate_ml"] == 0.1
+    assert volumes["structure_brain_stem_ml"] == 0.2
+    assert volumes["structure_cerebral_white_matter_ml"] == 0.7
 
 
 def test_a_brain_larger_than_the_canvas_is_flagged(scan, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -163,6 +164,9 @@ def main(argv=None) -> int:
     )
     options.participant_label = [re.sub("^sub-", "", s) for s in options.participant_label]
     options.validation_label = [re.sub("^sub-", "", s) for s in options.validation_label]
+    if options.network == "deepscan":
+        # oneDNN's bfloat16 gradients of dilated convolutions abort on AMX (torch 2.13).
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     import torch
 
     from networks.memory import keep_freed_memory

@@ -42,7 +42,13 @@ def test_names_on_the_flair_and_the_t1w(sink_targets, model):
 
 
 def test_names_without_flair_and_t1w(sink_targets):
-    targets = sink_targets({"t2w": "_acq-x"}, "ds_lesions", tasks=["lesions"], lesion_filling=True)
+    targets = sink_targets(
+        {"t2w": "_acq-x"},
+        "ds_lesions",
+        tasks=["lesions"],
+        lesion_filling=True,
+        lesion_model="deepscan",
+    )
     wanted = names((*NATIVE, UNCERTAINTY), "_acq-x", space="T2w", model="deepscan")
     assert set(targets) == wanted
 
@@ -66,8 +72,9 @@ def test_no_branch_no_outputs(session_graph, entities, settings):
 
 def test_sidecars_say_where_it_comes_from(sink_targets, tmp_path):
     targets = sink_targets(
-        ONE_OF_EACH, "ds_lesions", tasks=["lesions"], random_seed=7, lesion_filling=True
-    )
+        ONE_OF_EACH, "ds_lesions", tasks=["lesions"], random_seed=7, lesion_filling=True,
+        lesion_model="deepscan",
+    )  # fmt: skip
     raw = "bids:raw:sub-01/ses-02/anat/sub-01_ses-02"
     images = [name for name in targets if name.endswith(".nii.gz")]
     assert len(images) == 8
@@ -84,7 +91,9 @@ def test_sidecars_say_where_it_comes_from(sink_targets, tmp_path):
 
 
 def test_every_file_comes_from_its_own_map(session_graph):
-    workflow = session_graph(ONE_OF_EACH, tasks=["lesions"], lesion_filling=True)
+    workflow = session_graph(
+        ONE_OF_EACH, tasks=["lesions"], lesion_model="deepscan", lesion_filling=True
+    )
     maps = {
         "mask": "mask", "probseg": "lesion_probseg", "uncertainty": "uncertainty_probseg",
         "instances": "instances", "dseg": "dseg", "t1w_mask": "t1w_mask",
@@ -104,7 +113,7 @@ def test_every_file_comes_from_its_own_map(session_graph):
 
 @pytest.mark.parametrize("first", ["flair", "t2w"])
 def test_figures_show_the_image_that_lesions_were_drawn_on(session_graph, first):
-    workflow = session_graph({"t1w": "", first: ""}, tasks=["lesions"])
+    workflow = session_graph({"t1w": "", first: ""}, tasks=["lesions"], lesion_model="deepscan")
     anatomical = workflow.get_node("anatomical_wf")
     for desc, field in (("lesions", "mask"), ("structures", "dseg")):
         figure = workflow.get_node(f"figure_{desc}_{first}")

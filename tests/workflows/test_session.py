@@ -86,7 +86,8 @@ def lesion_inputs(workflow):
     ],
 )
 def test_lesions_see_every_contrast_and_the_mask_of_the_first(contrasts, first, moving):
-    found = lesion_inputs(init_session_wf(contrasts=contrasts, **LESIONS))
+    workflow = init_session_wf(contrasts=contrasts, lesion_model="deepscan", **LESIONS)
+    found = lesion_inputs(workflow)
     assert found["brain_mask"] == (f"{first}_brain_mask", "out_mask")
     for contrast in contrasts:
         assert found[contrast][0] == f"{contrast}_{'n4' if contrast == 't1w' else 'check'}"

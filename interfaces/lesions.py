@@ -64,7 +64,7 @@ class LesionSegmentation(ModelInterface):
             "Threshold": found.threshold,
             "Contrasts": images.used,
         }
-        self._save_first(runtime, images, found)
+        self._save_first(runtime, images, found, card)
         self._save_t1w(runtime, images, found)
         return runtime
 
@@ -77,9 +77,9 @@ class LesionSegmentation(ModelInterface):
         name = WEIGHTS[self.inputs.lesion_model]
         network, card = load_network(name, self.inputs.model_dir, device)
         seen = lesions.segment_lesions(images.contrasts(), images.brain(), network, card, device)
-        return _Cleaned(seen, card), {"name": name, **card}
+        return _Cleaned(seen, card.get("threshold", 0.5)), {"name": name, **card}
 
-    def _save_first(self, runtime, images, found) -> None:
+    def _save_first(self, runtime, images, found, card) -> None:
         """Maps and measures on the grid of the FLAIR, else of the T2w."""
         import numpy as np
 
@@ -89,7 +89,7 @@ class LesionSegmentation(ModelInterface):
         probability, uncertainty = found.lesion_maps(first.data.shape, first.affine)
         classes = found.structures(first.data.shape, first.affine)
         structures = _freesurfer(classes)
-        lesions, columns, rows = _measure(images, found, probability, uncertainty, structures)
+        lesions, columns, rows = _measure(images, found, card, probability, uncertainty, structures)
         classes[lesions > 0] = LESION
         self._save(runtime, "out_mask", (lesions > 0).astype(np.uint8), first.affine)
         self._save(runtime, "out_instances", lesions.astype(np.uint16), first.affine)
@@ -217,17 +217,14 @@ class _Images:
 class _Cleaned:
     """A network's map without lesions that are none: in plexus and ventricle, or too small."""
 
-    def __init__(self, seen, card: dict):
+    def __init__(self, seen, threshold: float):
         import numpy as np
         from scipy import ndimage
 
         from measures.lesions import find_lesions
         from networks.brain_classes import LESION
 
-        self._seen, self.clipped = seen, seen.clipped
-        self.threshold = threshold = card.get("threshold", 0.5)
-        self.few_ml = card.get("few_lesions_ml", 0.0)
-        self.unlearnt = card.get("unlearnt_structures", ())
+        self._seen, self.threshold, self.clipped = seen, threshold, seen.clipped
         lesion = seen.likelihood[LESION]
         structures = _freesurfer(_likeliest(seen.likelihood))
         kept = find_lesions(lesion > threshold, seen.affine, structures) > 0
@@ -293,7 +290,7 @@ def _freesurfer(classes):
     return np.array([labels[0] if labels else 0 for _, labels in CLASSES], np.int16)[classes]
 
 
-def _measure(images, found, probability, uncertainty, structures):
+def _measure(images, found, card, probability, uncertainty, structures):
     """Numbered lesions, the session's columns and a row a lesion.
 
     Structures of an implausible volume are not measured, and no region rests on them.
@@ -305,7 +302,7 @@ def _measure(images, found, probability, uncertainty, structures):
     affine = images.first.affine
     lesions = measured.find_lesions(probability > found.threshold, affine, structures)
     volumes = _structure_columns(structures, voxel_geometry(affine)[1], lesions)
-    volumes |= {f"structure_{name}_ml": None for name in found.unlearnt}
+    volumes |= {f"structure_{name}_ml": None for name in card.get("unlearnt_structures", ())}
     structure_flag = structures_flag(volumes)
     known = structures if structure_flag == "ok" else None
     table = measured.measure_lesions(
@@ -315,7 +312,8 @@ def _measure(images, found, probability, uncertainty, structures):
     columns |= volumes if known is not None else dict.fromkeys(volumes)
     columns["qc_structures_flag"] = structure_flag
     columns["qc_lesion_contrasts"] = "+".join(images.used)
-    flag = measured.implausibility(table, lesions, known, probability, found.few_ml)
+    few_ml = card.get("few_lesions_ml", 0.0)
+    flag = measured.implausibility(table, lesions, known, probability, few_ml)
     if found.clipped > MOST_CLIPPED:
         flag = f"{100 * found.clipped:.0f}% of the brain mask lies outside of what the network sees"
     columns["qc_lesion_flag"] = flag

@@ -237,7 +237,7 @@ def implausibility(
     share = np.count_nonzero(inside) / np.count_nonzero(white)
     if share > LARGEST_SHARE_OF_WHITE_MATTER:
         return f"lesions fill {100 * share:.0f}% of the white matter"
-    total_ml = sum(row["lesion_mm3"] for row in table.rows) / 1000
+    total_ml = _total_ml(row["lesion_mm3"] for row in table.rows)
     if total_ml < few_ml:
         return (
             f"only {total_ml:.1f} mL of lesions were found; below {few_ml:g} mL much of what this"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def fast_autocast(device: str):
     """Context in which a network runs in bfloat16 where the hardware has it, else in float32.
@@ -15,6 +17,14 @@ def fast_autocast(device: str):
         torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")
     )
     return torch.autocast(kind, torch.bfloat16, enabled=able)
+
+
+def keep_from_amx() -> None:
+    """Keep oneDNN to AVX-512, where nobody chose otherwise; before its first convolution.
+
+    Its bfloat16 gradients of dilated convolutions abort the process on AMX (torch 2.13).
+    """
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
 
 def resolve_device(name: str) -> str:

@@ -1,6 +1,5 @@
 """Settings of all tests."""
 
-import os
+from networks.device import keep_from_amx
 
-# As msmorph-train sets it for DeepSCAN, whose bfloat16 gradients abort the process on AMX.
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+keep_from_amx()  # as msmorph-train does for DeepSCAN

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
 import re
 import sys
 from pathlib import Path
@@ -164,16 +163,16 @@ def main(argv=None) -> int:
     )
     options.participant_label = [re.sub("^sub-", "", s) for s in options.participant_label]
     options.validation_label = [re.sub("^sub-", "", s) for s in options.validation_label]
-    if options.network == "deepscan":
-        # oneDNN's bfloat16 gradients of dilated convolutions abort on AMX (torch 2.13).
-        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     import torch
 
+    from networks.device import keep_from_amx
     from networks.memory import keep_freed_memory
     from training.card import write_card
     from training.loop import Settings, Trainer
 
     keep_freed_memory()
+    if options.network == "deepscan":
+        keep_from_amx()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     task, described = build_task(options)
